@@ -31,17 +31,20 @@
 //! # }
 //! ```
 //!
-//! [`Sentinels`] is a primary with replicas and Sentinels that promote them, and [`Replicated`] a
-//! primary with replicas behind one address.
+//! [`Sentinels`] is a primary with replicas and Sentinels that promote them, [`Replicated`] a
+//! primary with replicas behind one address, and [`Cluster`] a Redis Cluster of three primaries
+//! with a replica each.
 //!
 //! On Linux, a server can have its own wall clock (`Builder::with_clock`, `RedisServer::clock`),
 //! and `Resources` counts threads and file descriptors of a process.
 
 #[cfg(target_os = "linux")]
 mod clock;
+mod cluster;
 mod eventually;
 mod info;
 mod launch;
+mod node;
 mod process;
 mod proxy;
 mod replicated;
@@ -52,6 +55,7 @@ mod server;
 
 #[cfg(target_os = "linux")]
 pub use clock::ServerClock;
+pub use cluster::Cluster;
 pub use eventually::{eventually, eventually_async};
 pub use launch::{Builder, ReservedPort};
 pub use process::{pause_child, resume_child};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use redis::Value;
 
+use crate::node::Node;
 use crate::{FaultProxy, RedisServer, eventually};
 
 /// A failover takes about a second, and the start of all processes two.
@@ -34,12 +35,6 @@ pub struct Sentinels {
     sentinels: Vec<Node>,
 }
 
-#[derive(Debug)]
-struct Node {
-    proxy: FaultProxy,
-    server: RedisServer,
-}
-
 impl Sentinels {
     /// The name by which the Sentinels know the primary.
     pub const NAME: &str = "locks";
@@ -51,8 +46,8 @@ impl Sentinels {
     ///
     /// If a process cannot be started.
     pub fn start() -> io::Result<Self> {
-        let servers: Vec<_> = (0..COUNT).map(|_| Node::server()).collect::<Result<_, _>>()?;
-        let sentinels = (0..COUNT).map(|_| Node::sentinel()).collect::<Result<_, _>>()?;
+        let servers: Vec<_> = (0..COUNT).map(|_| start_server()).collect::<Result<_, _>>()?;
+        let sentinels = (0..COUNT).map(|_| start_sentinel()).collect::<Result<_, _>>()?;
         let all = Self { servers, sentinels };
         let port = all.servers[0].proxy.port().to_string();
         for Node { server, .. } in &all.servers[1..] {
@@ -60,7 +55,7 @@ impl Sentinels {
         }
         all.wait_until_copied();
         for node in &all.sentinels {
-            node.watch(&port);
+            watch(node, &port);
         }
         all.wait_until_settled();
         Ok(all)
@@ -262,42 +257,35 @@ impl Sentinels {
     }
 }
 
-impl Node {
-    fn server() -> io::Result<Self> {
-        let proxy = FaultProxy::before(0)?;
-        let server = RedisServer::builder()
+fn start_server() -> io::Result<Node> {
+    Node::start(|announced| {
+        RedisServer::builder()
             .arg("repl-diskless-sync-delay", "0")
             .arg("replica-announce-ip", "127.0.0.1")
-            .arg("replica-announce-port", proxy.port().to_string())
-            .start()?;
-        proxy.lead_to(&server);
-        Ok(Self { proxy, server })
-    }
+            .arg("replica-announce-port", announced.to_string())
+    })
+}
 
-    fn sentinel() -> io::Result<Self> {
-        let proxy = FaultProxy::before(0)?;
-        let server = RedisServer::builder().sentinel().start()?;
-        proxy.lead_to(&server);
-        Ok(Self { proxy, server })
-    }
+fn start_sentinel() -> io::Result<Node> {
+    Node::start(|_| RedisServer::builder().sentinel())
+}
 
-    /// Has a Sentinel watch the primary behind this port.
-    fn watch(&self, port: &str) {
-        let own = self.proxy.port().to_string();
-        let sentinel = |words: &[&str]| self.server.command(&[&["SENTINEL"], words].concat());
-        sentinel(&["CONFIG", "SET", "announce-ip", "127.0.0.1"]);
-        sentinel(&["CONFIG", "SET", "announce-port", &own]);
-        // Only saves time; Redis 6.2 does not know it.
-        for period in ["info-period", "publish-period", "ask-period"] {
-            self.server.ask::<Value>(&["SENTINEL", "DEBUG", period, "200"]);
-        }
-        // Well below the limit, or a new primary counts as down because its connections have been
-        // closed by the failover. A Sentinel takes no replica that it has not heard of for five.
-        self.server.ask::<Value>(&["SENTINEL", "DEBUG", "ping-period", "250"]);
-        sentinel(&["MONITOR", Sentinels::NAME, "127.0.0.1", port, "2"]);
-        sentinel(&["SET", Sentinels::NAME, "down-after-milliseconds", "600"]);
-        sentinel(&["SET", Sentinels::NAME, "failover-timeout", "1000"]);
+/// Has a Sentinel watch the primary behind this port.
+fn watch(node: &Node, port: &str) {
+    let own = node.proxy.port().to_string();
+    let sentinel = |words: &[&str]| node.server.command(&[&["SENTINEL"], words].concat());
+    sentinel(&["CONFIG", "SET", "announce-ip", "127.0.0.1"]);
+    sentinel(&["CONFIG", "SET", "announce-port", &own]);
+    // Only saves time; Redis 6.2 does not know it.
+    for period in ["info-period", "publish-period", "ask-period"] {
+        node.server.ask::<Value>(&["SENTINEL", "DEBUG", period, "200"]);
     }
+    // Well below the limit, or a new primary counts as down because its connections have been
+    // closed by the failover. A Sentinel takes no replica that it has not heard of for five.
+    node.server.ask::<Value>(&["SENTINEL", "DEBUG", "ping-period", "250"]);
+    sentinel(&["MONITOR", Sentinels::NAME, "127.0.0.1", port, "2"]);
+    sentinel(&["SET", Sentinels::NAME, "down-after-milliseconds", "600"]);
+    sentinel(&["SET", Sentinels::NAME, "failover-timeout", "1000"]);
 }
 
 fn primary_known_to(sentinel: &RedisServer) -> Option<HashMap<String, String>> {

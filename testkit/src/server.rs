@@ -120,6 +120,11 @@ impl RedisServer {
         self.clock.as_ref().expect("the server was started with a clock")
     }
 
+    /// Whether it was started and not killed.
+    pub(crate) fn is_running(&self) -> bool {
+        self.process().is_some()
+    }
+
     /// Kills the server with SIGKILL and waits for its end. Does nothing if it is not running.
     pub fn kill(&self) {
         drop(self.process().take());

@@ -1,0 +1,445 @@
+//! A Redis Cluster.
+
+use std::io;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use redis::Value;
+
+use crate::launch::ReservedPort;
+use crate::node::Node;
+use crate::{FaultProxy, RedisServer, eventually};
+
+/// An election takes about a second, and the start of all processes three.
+const LIMIT: Duration = Duration::from_secs(60);
+const PRIMARIES: usize = 3;
+/// Two for each primary, itself included.
+const COUNT: usize = 2 * PRIMARIES;
+
+/// Three primaries with a third of the slots and a replica each, at first: nodes 0 to 2, and 3 to 5
+/// in the same order. A replica takes the place of its primary when that is gone for half a second.
+/// Each node has a [`FaultProxy`] before it. The nodes, and clients, know each other by the ports
+/// of the proxies. What nodes say to each other about the state of the cluster passes no proxy.
+///
+/// Needs Redis 7.
+///
+/// ```
+/// use testkit::Cluster;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let all = Cluster::start()?;
+/// let slot = all.slot_of("account");
+/// let other = (all.owner_of(slot) + 1) % 3;
+/// all.migrate(slot, other);
+/// assert_eq!(all.owner_of(slot), other);
+/// all.fail_over(other);
+/// assert_ne!(all.owner_of(slot), other);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Cluster {
+    nodes: Vec<Node>,
+    ids: Vec<String>,
+    /// For the messages between the nodes.
+    bus_ports: Vec<ReservedPort>,
+}
+
+impl Cluster {
+    /// How many slots there are.
+    pub const SLOTS: u16 = 16_384;
+
+    /// Starts all nodes and waits until they agree on all slots and the replicas have copied their
+    /// primaries.
+    ///
+    /// # Errors
+    ///
+    /// If a process cannot be started.
+    pub fn start() -> io::Result<Self> {
+        let bus_ports: Vec<_> =
+            (0..COUNT).map(|_| ReservedPort::for_server()).collect::<Result<_, _>>()?;
+        let nodes: Vec<_> = bus_ports.iter().map(start_node).collect::<Result<_, _>>()?;
+        let ids = nodes.iter().map(|node| text(node.server.command(&["CLUSTER", "MYID"])));
+        let all = Self { ids: ids.collect(), nodes, bus_ports };
+        all.introduce();
+        all.assign_slots();
+        all.replicate();
+        all.wait_until_settled();
+        Ok(all)
+    }
+
+    /// `redis-cluster://127.0.0.1:PORT,…` with all nodes.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis-cluster://{}", self.addresses().join(","))
+    }
+
+    /// `127.0.0.1:PORT` of each node.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.proxy.port())).collect()
+    }
+
+    /// One of the six servers.
+    #[must_use]
+    pub fn node(&self, index: usize) -> &RedisServer {
+        &self.nodes[index].server
+    }
+
+    /// Between a node and its clients and replicas.
+    #[must_use]
+    pub fn proxy(&self, index: usize) -> &FaultProxy {
+        &self.nodes[index].proxy
+    }
+
+    /// The slot of a key.
+    ///
+    /// # Panics
+    ///
+    /// If no node answers.
+    #[must_use]
+    pub fn slot_of(&self, key: &str) -> u16 {
+        let slot =
+            self.nodes.iter().find_map(|node| node.server.ask::<u16>(&["CLUSTER", "KEYSLOT", key]));
+        slot.expect("a node answers")
+    }
+
+    /// The node that serves a slot: the primary with the newest claim to it. Waits for one.
+    ///
+    /// # Panics
+    ///
+    /// If there is none for long.
+    #[must_use]
+    pub fn owner_of(&self, slot: u16) -> usize {
+        let mut owner = None;
+        eventually(LIMIT, "a node serves the slot", || {
+            owner = self.claimant(slot);
+            owner.is_some()
+        });
+        owner.expect("the loop ends when there is one")
+    }
+
+    /// The replica of a primary, or the primary of a replica.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[must_use]
+    pub fn partner_of(&self, index: usize) -> usize {
+        let primary_of = |index: usize| {
+            let view = self.view_of(index)?;
+            self.ids.iter().position(|id| *id == view.primary)
+        };
+        let replica_of = || (0..COUNT).find(|&other| primary_of(other) == Some(index));
+        primary_of(index).or_else(replica_of).expect("the node has a partner")
+    }
+
+    /// Has the replica of a primary take its place, without losing anything, and waits for it.
+    ///
+    /// # Panics
+    ///
+    /// If that takes too long.
+    pub fn fail_over(&self, primary: usize) {
+        let replica = self.partner_of(primary);
+        // It is refused while the replica has not copied its primary.
+        eventually(LIMIT, "the failover has begun", || {
+            self.node(replica).ask::<Value>(&["CLUSTER", "FAILOVER"]).is_some()
+        });
+        self.wait_for_primary(replica);
+        self.wait_until_settled();
+    }
+
+    /// Waits until this node is a primary with slots.
+    ///
+    /// # Panics
+    ///
+    /// If that takes too long.
+    pub fn wait_for_primary(&self, index: usize) {
+        eventually(LIMIT, "the node is a primary", || {
+            self.view_of(index).is_some_and(|view| !view.slots.is_empty())
+        });
+    }
+
+    /// Kills a primary after it has executed something that its replica has not copied. Returns the
+    /// replica, which will take its place. [`RedisServer::restart`] starts the old one again.
+    #[cfg(target_os = "linux")]
+    pub fn crash_with_loss(&self, primary: usize, meanwhile: impl FnOnce(&RedisServer)) -> usize {
+        let replica = self.partner_of(primary);
+        self.proxy(primary).isolate(&[self.node(replica).pid()]);
+        meanwhile(self.node(primary));
+        self.node(primary).kill();
+        self.proxy(primary).isolate(&[]);
+        replica
+    }
+
+    /// Moves a slot with all its keys: the three steps of a resharding tool.
+    pub fn migrate(&self, slot: u16, to: usize) {
+        if self.owner_of(slot) == to {
+            return;
+        }
+        self.begin_migration(slot, to);
+        self.migrate_keys(slot, to);
+        self.end_migration(slot, to);
+    }
+
+    /// The slot is open: its old node asks others to look at the new one for keys that it does not
+    /// have.
+    pub fn begin_migration(&self, slot: u16, to: usize) {
+        let from = self.owner_of(slot);
+        let number = slot.to_string();
+        let set = ["CLUSTER", "SETSLOT", &number];
+        self.node(to).command(&[&set[..], &["IMPORTING", &self.ids[from]]].concat());
+        self.node(from).command(&[&set[..], &["MIGRATING", &self.ids[to]]].concat());
+    }
+
+    /// Moves the keys of an open slot.
+    ///
+    /// # Panics
+    ///
+    /// If a key cannot be moved, for example because the new node has one of that name.
+    pub fn migrate_keys(&self, slot: u16, to: usize) {
+        let from = self.owner_of(slot);
+        let port = self.node(to).port().to_string();
+        loop {
+            let list =
+                self.node(from).command(&["CLUSTER", "GETKEYSINSLOT", &slot.to_string(), "100"]);
+            let keys: Vec<String> = redis::from_redis_value(list).expect("a list of names");
+            if keys.is_empty() {
+                return;
+            }
+            let words = ["MIGRATE", "127.0.0.1", &port, "", "0", "10000", "KEYS"];
+            let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+            self.node(from).command(&[&words[..], &keys].concat());
+        }
+    }
+
+    /// The slot is the new node's. All running nodes learn of it.
+    ///
+    /// # Panics
+    ///
+    /// If that takes too long.
+    pub fn end_migration(&self, slot: u16, to: usize) {
+        let from = self.owner_of(slot);
+        let words = ["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &self.ids[to]];
+        self.node(to).command(&words);
+        self.node(from).command(&words);
+        eventually(LIMIT, "all nodes know where the slot is", || {
+            self.running().all(|node| {
+                let lines = lines_of(node);
+                let owner = lines.iter().find(|line| {
+                    line.slots.iter().any(|slots| slots.contains(&slot)) && !line.is_failed
+                });
+                owner.is_some_and(|owner| owner.id == self.ids[to])
+            })
+        });
+    }
+
+    /// Waits until all nodes that run serve requests, and agree that all slots are served and no
+    /// such node has failed, and until all replicas are connected to their primaries.
+    ///
+    /// # Panics
+    ///
+    /// If that takes too long.
+    pub fn wait_until_settled(&self) {
+        eventually(LIMIT, "the cluster has settled", || {
+            let served: usize = self.primaries().map(|(_, view)| count(&view.slots)).sum();
+            let running = self.running().count();
+            served == usize::from(Self::SLOTS)
+                && self.running().all(|node| is_settled(node, running))
+        });
+    }
+
+    fn running(&self) -> impl Iterator<Item = &RedisServer> {
+        self.nodes.iter().map(|node| &node.server).filter(|node| node.is_running())
+    }
+
+    /// The primaries with slots, by what they say themselves.
+    fn primaries(&self) -> impl Iterator<Item = (usize, NodeLine)> {
+        let views = (0..COUNT).filter_map(|index| Some((index, self.view_of(index)?)));
+        views.filter(|(_, view)| !view.slots.is_empty())
+    }
+
+    fn claimant(&self, slot: u16) -> Option<usize> {
+        let serves = |view: &NodeLine| view.slots.iter().any(|slots| slots.contains(&slot));
+        let claims = self.primaries().filter(|(_, view)| serves(view));
+        claims.max_by_key(|(_, view)| view.epoch).map(|(index, _)| index)
+    }
+
+    /// What a node says of itself.
+    fn view_of(&self, index: usize) -> Option<NodeLine> {
+        lines_of(self.node(index)).into_iter().find(|line| line.is_itself)
+    }
+
+    fn introduce(&self) {
+        for (index, node) in self.nodes.iter().enumerate() {
+            let epoch = (index + 1).to_string();
+            node.server.command(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch]);
+        }
+        let first = &self.nodes[0].server;
+        let (port, bus) = (first.port().to_string(), self.bus_ports[0].number().to_string());
+        for node in &self.nodes[1..] {
+            node.server.command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
+        }
+        eventually(LIMIT, "all nodes know each other", || {
+            self.nodes.iter().all(|node| {
+                let lines = lines_of(&node.server);
+                self.ids.iter().all(|id| lines.iter().any(|line| line.id == *id))
+            })
+        });
+    }
+
+    fn assign_slots(&self) {
+        let each = usize::from(Self::SLOTS).div_ceil(PRIMARIES);
+        for index in 0..PRIMARIES {
+            let (first, next) = (each * index, usize::from(Self::SLOTS).min(each * (index + 1)));
+            let range = [first, next - 1].map(|slot| slot.to_string());
+            self.node(index).command(&["CLUSTER", "ADDSLOTSRANGE", &range[0], &range[1]]);
+        }
+    }
+
+    fn replicate(&self) {
+        for replica in PRIMARIES..COUNT {
+            let primary = &self.ids[replica - PRIMARIES];
+            self.node(replica).command(&["CLUSTER", "REPLICATE", primary]);
+        }
+    }
+}
+
+fn start_node(bus_port: &ReservedPort) -> io::Result<Node> {
+    Node::start(|announced| {
+        let builder = RedisServer::builder()
+            .arg("cluster-enabled", "yes")
+            .arg("cluster-port", bus_port.number().to_string())
+            .arg("cluster-announce-ip", "127.0.0.1")
+            .arg("cluster-announce-port", announced.to_string())
+            .arg("cluster-announce-bus-port", bus_port.number().to_string());
+        builder
+            .arg("cluster-node-timeout", "500")
+            // A part of the cluster goes on without the others.
+            .arg("cluster-require-full-coverage", "no")
+            // A replica may be without its primary for as long as a test wants.
+            .arg("cluster-replica-validity-factor", "0")
+            .arg("cluster-allow-replica-migration", "no")
+            .arg("repl-diskless-sync-delay", "0")
+    })
+}
+
+/// What a line of CLUSTER NODES says.
+struct NodeLine {
+    id: String,
+    is_itself: bool,
+    is_failed: bool,
+    /// The id of its primary; `-` if it is one.
+    primary: String,
+    epoch: u64,
+    slots: Vec<RangeInclusive<u16>>,
+}
+
+impl NodeLine {
+    fn parse(line: &str) -> Option<Self> {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let [id, _, flags, primary, _, _, epoch, _, slots @ ..] = &words[..] else { return None };
+        let range = |word: &&str| {
+            let (first, last) = word.split_once('-').unwrap_or((word, word));
+            Some(first.parse().ok()?..=last.parse().ok()?)
+        };
+        Some(Self {
+            id: (*id).to_owned(),
+            is_itself: flags.contains("myself"),
+            is_failed: flags.contains("fail"),
+            primary: (*primary).to_owned(),
+            epoch: epoch.parse().ok()?,
+            // Slots that are open are in brackets, and no range.
+            slots: slots.iter().filter_map(range).collect(),
+        })
+    }
+}
+
+fn lines_of(node: &RedisServer) -> Vec<NodeLine> {
+    let list: Option<String> = node.ask(&["CLUSTER", "NODES"]);
+    list.iter().flat_map(|list| list.lines()).filter_map(NodeLine::parse).collect()
+}
+
+fn is_settled(node: &RedisServer, running: usize) -> bool {
+    let lines = lines_of(node);
+    let is_replica = lines.iter().any(|line| line.is_itself && line.primary != "-");
+    let info: String = node.ask(&["CLUSTER", "INFO"]).unwrap_or_default();
+    info.contains("cluster_state:ok")
+        && lines.iter().filter(|line| !line.is_failed).count() == running
+        && (!is_replica || node.replication_says("master_link_status:up"))
+}
+
+fn count(slots: &[RangeInclusive<u16>]) -> usize {
+    slots.iter().map(ExactSizeIterator::len).sum()
+}
+
+fn text(value: Value) -> String {
+    redis::from_redis_value(value).expect("a text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(node: &RedisServer, key: &str) -> Result<Option<String>, String> {
+        let answer = redis::cmd("GET").arg(key).query(&mut node.connection());
+        answer.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_slot_migrates_in_three_steps() {
+        let all = Cluster::start().unwrap();
+        let slot = all.slot_of("{tag}1");
+        let (from, to) = (all.owner_of(slot), (all.owner_of(slot) + 1) % PRIMARIES);
+        for number in 0..250 {
+            all.node(from).command(&["SET", &format!("{{tag}}{number}"), "1"]);
+        }
+        all.begin_migration(slot, to);
+        assert_eq!(get(all.node(from), "{tag}1"), Ok(Some("1".to_owned())));
+        let asks = get(all.node(from), "{tag}none").unwrap_err();
+        assert!(asks.contains(&format!("127.0.0.1:{}", all.proxy(to).port())), "{asks}");
+        all.migrate_keys(slot, to);
+        assert!(get(all.node(from), "{tag}1").is_err(), "it was moved");
+        all.end_migration(slot, to);
+        assert_eq!(get(all.node(to), "{tag}249"), Ok(Some("1".to_owned())));
+        assert_eq!(all.owner_of(slot), to);
+    }
+
+    #[test]
+    fn a_replica_takes_the_place_of_its_primary() {
+        let all = Cluster::start().unwrap();
+        let slot = all.slot_of("kept");
+        let old = all.owner_of(slot);
+        all.node(old).command(&["SET", "kept", "1"]);
+        all.fail_over(old);
+        let new = all.owner_of(slot);
+        assert_eq!(all.partner_of(old), new);
+        assert_eq!(get(all.node(new), "kept"), Ok(Some("1".to_owned())));
+        all.node(new).kill();
+        all.wait_for_primary(old);
+        assert_eq!(all.owner_of(slot), old);
+        all.wait_until_settled();
+        all.node(new).restart().unwrap();
+        all.wait_until_settled();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_crash_with_loss_loses_what_the_replica_does_not_have() {
+        let all = Cluster::start().unwrap();
+        let slot = all.slot_of("{tag}");
+        let old = all.owner_of(slot);
+        all.node(old).command(&["SET", "{tag}kept", "1"]);
+        let replica = all.partner_of(old);
+        eventually(LIMIT, "the replica has it", || {
+            all.node(replica).command(&["DBSIZE"]) == Value::Int(1)
+        });
+        let new = all.crash_with_loss(old, |primary| {
+            primary.command(&["SET", "{tag}lost", "1"]);
+        });
+        all.wait_for_primary(new);
+        eventually(LIMIT, "it serves the slot", || {
+            all.node(new).ask(&["EXISTS", "{tag}kept", "{tag}lost"]) == Some(1)
+        });
+    }
+}
