@@ -4,8 +4,6 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use redis::Value;
-
 use crate::{FaultProxy, RedisServer, eventually};
 
 /// A replica that has to copy everything from its primary first takes less.
@@ -91,14 +89,17 @@ impl Replicated {
             let copied = || self.servers[server].replication_says("master_link_status:up");
             eventually(LIMIT, "the replica has copied its primary", copied);
         }
-        // They acknowledge it for the first time up to a second later.
-        let count = self.servers.len() - 1;
-        let wait = ["WAIT", &count.to_string(), "100"];
-        let acknowledged = || match self.primary().command(&wait) {
-            Value::Int(acknowledged) => usize::try_from(acknowledged) == Ok(count),
-            other => panic!("{other:?}"),
+        // Their primary sends them nothing before they have acknowledged the copy, up to a second
+        // later. WAIT is about what its own connection wrote.
+        let (count, mut primary) = (self.servers.len() - 1, self.primary().connection());
+        let acknowledged = || {
+            let mut commands = redis::pipe();
+            commands.cmd("SET").arg("copied").arg(1).ignore().cmd("DEL").arg("copied").ignore();
+            commands.cmd("WAIT").arg(count).arg(100);
+            let (acknowledged,): (usize,) = commands.query(&mut primary).expect("it answers");
+            acknowledged == count
         };
-        eventually(LIMIT, "the replicas have acknowledged that", acknowledged);
+        eventually(LIMIT, "the replicas have acknowledged what was written", acknowledged);
     }
 
     fn follow(&self, server: usize, primary: usize) {
@@ -109,11 +110,18 @@ impl Replicated {
 
 #[cfg(test)]
 mod tests {
+    use redis::Value;
+
     use super::*;
 
     #[test]
     fn the_address_moves_to_the_promoted_replica_with_the_data() {
         let all = Replicated::start(2).unwrap();
+        let has_nothing = |replica: &RedisServer| replica.replication_says("master_repl_offset:0");
+        assert!(
+            !all.replicas().any(has_nothing),
+            "what is written from now on reaches them at once"
+        );
         let mut client = redis::Client::open(all.url()).unwrap().get_connection().unwrap();
         redis::cmd("SET").arg("a").arg(1).exec(&mut client).unwrap();
         eventually(LIMIT, "both have it", || {
