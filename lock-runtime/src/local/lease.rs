@@ -75,7 +75,7 @@ pub struct Lease {
     ttl: AtomicU64,
     /// Until when the key stays taken once a section has begun.
     keep_until: Option<Timestamp>,
-    /// Nanoseconds of a [`Timestamp`], which only the link writes; with [`EXPIRED`] once somebody
+    /// Nanoseconds of a [`Timestamp`], which only the link writes; with [`EXPIRED`] once a caller
     /// has seen that it has passed.
     valid_until: AtomicU64,
     /// Whether a loss was reported. Read more often than the watchers are locked.
@@ -308,7 +308,7 @@ impl Lease {
         self.watchers().rare().refused = Some((until, why));
     }
 
-    /// Moves the deadline. Returns false if somebody has seen that it had passed.
+    /// Moves the deadline. Returns false if a caller has seen that it had passed.
     #[must_use]
     pub fn set_valid_until(&self, valid_until: Timestamp) -> bool {
         let moved = |until: u64| (until & EXPIRED == 0).then_some(valid_until.as_nanos());

@@ -84,7 +84,7 @@ impl Results {
         (cached.library == key.library && is_valid).then_some(cached)
     }
 
-    /// The latest result, whatever has changed since.
+    /// The latest result, also if the sources have changed since.
     pub fn latest(&self, mutant: &str, suite: Suite) -> Option<CachedResult> {
         let text = fs::read_to_string(self.path(mutant, suite)).ok()?;
         toml::from_str(&text).ok()
