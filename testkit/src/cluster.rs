@@ -8,13 +8,13 @@ use redis::Value;
 
 use crate::launch::ReservedPort;
 use crate::node::Node;
-use crate::{FaultProxy, RedisServer, eventually};
+use crate::{Builder, FaultProxy, RedisServer, eventually};
 
 /// An election takes about a second, and the start of all processes three.
 const LIMIT: Duration = Duration::from_secs(60);
 const PRIMARIES: usize = 3;
-/// Two for each primary, itself included.
-const COUNT: usize = 2 * PRIMARIES;
+/// Keys in one MIGRATE.
+const BATCH: &str = "100";
 
 /// Three primaries with a third of the slots and a replica each, at first: nodes 0 to 2, and 3 to 5
 /// in the same order. A replica takes the place of its primary when that is gone for half a second.
@@ -39,7 +39,9 @@ const COUNT: usize = 2 * PRIMARIES;
 /// ```
 #[derive(Debug)]
 pub struct Cluster {
-    nodes: Vec<Node>,
+    nodes: Vec<RedisServer>,
+    /// One for each node, or none at all.
+    proxies: Vec<FaultProxy>,
     ids: Vec<String>,
     /// For the messages between the nodes.
     bus_ports: Vec<ReservedPort>,
@@ -56,16 +58,43 @@ impl Cluster {
     ///
     /// If a process cannot be started.
     pub fn start() -> io::Result<Self> {
-        let bus_ports: Vec<_> =
-            (0..COUNT).map(|_| ReservedPort::for_server()).collect::<Result<_, _>>()?;
-        let nodes: Vec<_> = bus_ports.iter().map(start_node).collect::<Result<_, _>>()?;
-        let ids = nodes.iter().map(|node| text(node.server.command(&["CLUSTER", "MYID"])));
-        let all = Self { ids: ids.collect(), nodes, bus_ports };
+        let bus_ports = bus_ports(2 * PRIMARIES)?;
+        let nodes = bus_ports.iter().map(|port| {
+            Node::start(|announced| {
+                settings(port).arg("cluster-announce-port", announced.to_string())
+            })
+        });
+        let nodes = nodes.collect::<Result<Vec<_>, _>>()?.into_iter();
+        let (nodes, proxies) = nodes.map(|node| (node.server, node.proxy)).unzip();
+        Ok(Self::of(nodes, proxies, bus_ports, PRIMARIES))
+    }
+
+    /// So many primaries without replicas and without proxies, for measurements. The same is true
+    /// for them, but that a primary that is gone is not replaced.
+    ///
+    /// # Errors
+    ///
+    /// If a process cannot be started.
+    pub fn bare(primaries: usize) -> io::Result<Self> {
+        let bus_ports = bus_ports(primaries)?;
+        let nodes =
+            bus_ports.iter().map(|port| settings(port).start()).collect::<Result<_, _>>()?;
+        Ok(Self::of(nodes, Vec::new(), bus_ports, primaries))
+    }
+
+    fn of(
+        nodes: Vec<RedisServer>,
+        proxies: Vec<FaultProxy>,
+        bus_ports: Vec<ReservedPort>,
+        primaries: usize,
+    ) -> Self {
+        let ids = nodes.iter().map(|node| text(node.command(&["CLUSTER", "MYID"]))).collect();
+        let all = Self { nodes, proxies, ids, bus_ports };
         all.introduce();
-        all.assign_slots();
-        all.replicate();
+        all.assign_slots(primaries);
+        all.replicate(primaries);
         all.wait_until_settled();
-        Ok(all)
+        all
     }
 
     /// `redis-cluster://127.0.0.1:PORT,…` with all nodes.
@@ -77,19 +106,26 @@ impl Cluster {
     /// `127.0.0.1:PORT` of each node.
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {
-        self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.proxy.port())).collect()
+        let proxies = self.proxies.iter().map(FaultProxy::port);
+        let nodes = self.nodes.iter().map(RedisServer::port);
+        let ports = proxies.chain(nodes).take(self.nodes.len());
+        ports.map(|port| format!("127.0.0.1:{port}")).collect()
     }
 
-    /// One of the six servers.
+    /// One of the servers.
     #[must_use]
     pub fn node(&self, index: usize) -> &RedisServer {
-        &self.nodes[index].server
+        &self.nodes[index]
     }
 
     /// Between a node and its clients and replicas.
+    ///
+    /// # Panics
+    ///
+    /// If the cluster has none.
     #[must_use]
     pub fn proxy(&self, index: usize) -> &FaultProxy {
-        &self.nodes[index].proxy
+        &self.proxies[index]
     }
 
     /// The slot of a key.
@@ -99,8 +135,7 @@ impl Cluster {
     /// If no node answers.
     #[must_use]
     pub fn slot_of(&self, key: &str) -> u16 {
-        let slot =
-            self.nodes.iter().find_map(|node| node.server.ask::<u16>(&["CLUSTER", "KEYSLOT", key]));
+        let slot = self.nodes.iter().find_map(|node| node.ask::<u16>(&["CLUSTER", "KEYSLOT", key]));
         slot.expect("a node answers")
     }
 
@@ -113,7 +148,7 @@ impl Cluster {
     pub fn owner_of(&self, slot: u16) -> usize {
         let mut owner = None;
         eventually(LIMIT, "a node serves the slot", || {
-            owner = self.claimant(slot);
+            owner = claimant(&self.claims(), slot);
             owner.is_some()
         });
         owner.expect("the loop ends when there is one")
@@ -130,7 +165,7 @@ impl Cluster {
             let view = self.view_of(index)?;
             self.ids.iter().position(|id| *id == view.primary)
         };
-        let replica_of = || (0..COUNT).find(|&other| primary_of(other) == Some(index));
+        let replica_of = || (0..self.nodes.len()).find(|&other| primary_of(other) == Some(index));
         primary_of(index).or_else(replica_of).expect("the node has a partner")
     }
 
@@ -174,12 +209,38 @@ impl Cluster {
 
     /// Moves a slot with all its keys: the three steps of a resharding tool.
     pub fn migrate(&self, slot: u16, to: usize) {
-        if self.owner_of(slot) == to {
-            return;
+        self.reshard(&[slot], to);
+    }
+
+    /// Moves many slots to one node, one after the other, as fast as a resharding tool does.
+    ///
+    /// # Panics
+    ///
+    /// If a node does not answer or refuses.
+    pub fn reshard(&self, slots: &[u16], to: usize) {
+        let claims = self.claims();
+        let owner = |&slot| (slot, claimant(&claims, slot).expect("a node serves the slot"));
+        let moves: Vec<_> = slots.iter().map(owner).filter(|(_, from)| *from != to).collect();
+        let mut links: Vec<_> =
+            self.nodes.iter().map(|node| node.is_running().then(|| node.connection())).collect();
+        let mut tell = |node: usize, words: &[&str]| {
+            let link = links[node].as_mut().expect("the primary runs");
+            let answer = redis::cmd("CLUSTER").arg("SETSLOT").arg(words).query::<Value>(link);
+            answer.unwrap_or_else(|error| panic!("CLUSTER SETSLOT {words:?}: {error}"));
+        };
+        let others: Vec<_> = claims.iter().map(|(node, _)| *node).collect();
+        for &(slot, from) in &moves {
+            let number = slot.to_string();
+            tell(to, &[&number, "IMPORTING", &self.ids[from]]);
+            tell(from, &[&number, "MIGRATING", &self.ids[to]]);
+            self.move_keys(slot, from, to);
+            // The new owner first: if it ended before it knew, no node would have the slot.
+            tell(to, &[&number, "NODE", &self.ids[to]]);
+            for &other in others.iter().filter(|&&other| other != to) {
+                tell(other, &[&number, "NODE", &self.ids[to]]);
+            }
         }
-        self.begin_migration(slot, to);
-        self.migrate_keys(slot, to);
-        self.end_migration(slot, to);
+        self.wait_until_known(moves.iter().map(|(slot, _)| *slot), to);
     }
 
     /// The slot is open: its old node asks others to look at the new one for keys that it does not
@@ -198,19 +259,7 @@ impl Cluster {
     ///
     /// If a key cannot be moved, for example because the new node has one of that name.
     pub fn migrate_keys(&self, slot: u16, to: usize) {
-        let from = self.owner_of(slot);
-        let port = self.node(to).port().to_string();
-        loop {
-            let list =
-                self.node(from).command(&["CLUSTER", "GETKEYSINSLOT", &slot.to_string(), "100"]);
-            let keys: Vec<String> = redis::from_redis_value(list).expect("a list of names");
-            if keys.is_empty() {
-                return;
-            }
-            let words = ["MIGRATE", "127.0.0.1", &port, "", "0", "10000", "KEYS"];
-            let keys: Vec<_> = keys.iter().map(String::as_str).collect();
-            self.node(from).command(&[&words[..], &keys].concat());
-        }
+        self.move_keys(slot, self.owner_of(slot), to);
     }
 
     /// The slot is the new node's. All running nodes learn of it.
@@ -223,13 +272,34 @@ impl Cluster {
         let words = ["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &self.ids[to]];
         self.node(to).command(&words);
         self.node(from).command(&words);
-        eventually(LIMIT, "all nodes know where the slot is", || {
+        self.wait_until_known([slot].into_iter(), to);
+    }
+
+    fn move_keys(&self, slot: u16, from: usize, to: usize) {
+        let (slot, port) = (slot.to_string(), self.node(to).port().to_string());
+        let mut link = self.node(from).connection();
+        let mut tell = |words: &[&str]| {
+            let answer = redis::cmd(words[0]).arg(&words[1..]).query::<Value>(&mut link);
+            answer.unwrap_or_else(|error| panic!("{words:?}: {error}"))
+        };
+        loop {
+            let list = tell(&["CLUSTER", "GETKEYSINSLOT", &slot, BATCH]);
+            let keys: Vec<String> = redis::from_redis_value(list).expect("a list of names");
+            if keys.is_empty() {
+                return;
+            }
+            let words = ["MIGRATE", "127.0.0.1", &port, "", "0", "10000", "KEYS"];
+            let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+            tell(&[&words[..], &keys].concat());
+        }
+    }
+
+    fn wait_until_known(&self, slots: impl Iterator<Item = u16> + Clone, to: usize) {
+        eventually(LIMIT, "all nodes know where the slots are", || {
             self.running().all(|node| {
                 let lines = lines_of(node);
-                let owner = lines.iter().find(|line| {
-                    line.slots.iter().any(|slots| slots.contains(&slot)) && !line.is_failed
-                });
-                owner.is_some_and(|owner| owner.id == self.ids[to])
+                let new = lines.iter().find(|line| line.id == self.ids[to] && !line.is_failed);
+                new.is_some_and(|new| slots.clone().all(|slot| new.serves(slot)))
             })
         });
     }
@@ -242,7 +312,7 @@ impl Cluster {
     /// If that takes too long.
     pub fn wait_until_settled(&self) {
         eventually(LIMIT, "the cluster has settled", || {
-            let served: usize = self.primaries().map(|(_, view)| count(&view.slots)).sum();
+            let served: usize = self.claims().iter().map(|(_, view)| count(&view.slots)).sum();
             let running = self.running().count();
             served == usize::from(Self::SLOTS)
                 && self.running().all(|node| is_settled(node, running))
@@ -250,19 +320,13 @@ impl Cluster {
     }
 
     fn running(&self) -> impl Iterator<Item = &RedisServer> {
-        self.nodes.iter().map(|node| &node.server).filter(|node| node.is_running())
+        self.nodes.iter().filter(|node| node.is_running())
     }
 
     /// The primaries with slots, by what they say themselves.
-    fn primaries(&self) -> impl Iterator<Item = (usize, NodeLine)> {
-        let views = (0..COUNT).filter_map(|index| Some((index, self.view_of(index)?)));
-        views.filter(|(_, view)| !view.slots.is_empty())
-    }
-
-    fn claimant(&self, slot: u16) -> Option<usize> {
-        let serves = |view: &NodeLine| view.slots.iter().any(|slots| slots.contains(&slot));
-        let claims = self.primaries().filter(|(_, view)| serves(view));
-        claims.max_by_key(|(_, view)| view.epoch).map(|(index, _)| index)
+    fn claims(&self) -> Vec<(usize, NodeLine)> {
+        let views = (0..self.nodes.len()).filter_map(|index| Some((index, self.view_of(index)?)));
+        views.filter(|(_, view)| !view.slots.is_empty()).collect()
     }
 
     /// What a node says of itself.
@@ -273,55 +337,62 @@ impl Cluster {
     fn introduce(&self) {
         for (index, node) in self.nodes.iter().enumerate() {
             let epoch = (index + 1).to_string();
-            node.server.command(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch]);
+            node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch]);
         }
-        let first = &self.nodes[0].server;
+        let first = &self.nodes[0];
         let (port, bus) = (first.port().to_string(), self.bus_ports[0].number().to_string());
         for node in &self.nodes[1..] {
-            node.server.command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
+            node.command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
         }
         eventually(LIMIT, "all nodes know each other", || {
             self.nodes.iter().all(|node| {
-                let lines = lines_of(&node.server);
+                let lines = lines_of(node);
                 self.ids.iter().all(|id| lines.iter().any(|line| line.id == *id))
             })
         });
     }
 
-    fn assign_slots(&self) {
-        let each = usize::from(Self::SLOTS).div_ceil(PRIMARIES);
-        for index in 0..PRIMARIES {
+    fn assign_slots(&self, primaries: usize) {
+        let each = usize::from(Self::SLOTS).div_ceil(primaries);
+        for index in 0..primaries {
             let (first, next) = (each * index, usize::from(Self::SLOTS).min(each * (index + 1)));
             let range = [first, next - 1].map(|slot| slot.to_string());
             self.node(index).command(&["CLUSTER", "ADDSLOTSRANGE", &range[0], &range[1]]);
         }
     }
 
-    fn replicate(&self) {
-        for replica in PRIMARIES..COUNT {
-            let primary = &self.ids[replica - PRIMARIES];
+    fn replicate(&self, primaries: usize) {
+        for replica in primaries..self.nodes.len() {
+            let primary = &self.ids[replica - primaries];
             self.node(replica).command(&["CLUSTER", "REPLICATE", primary]);
         }
     }
 }
 
-fn start_node(bus_port: &ReservedPort) -> io::Result<Node> {
-    Node::start(|announced| {
-        let builder = RedisServer::builder()
-            .arg("cluster-enabled", "yes")
-            .arg("cluster-port", bus_port.number().to_string())
-            .arg("cluster-announce-ip", "127.0.0.1")
-            .arg("cluster-announce-port", announced.to_string())
-            .arg("cluster-announce-bus-port", bus_port.number().to_string());
-        builder
-            .arg("cluster-node-timeout", "500")
-            // A part of the cluster goes on without the others.
-            .arg("cluster-require-full-coverage", "no")
-            // A replica may be without its primary for as long as a test wants.
-            .arg("cluster-replica-validity-factor", "0")
-            .arg("cluster-allow-replica-migration", "no")
-            .arg("repl-diskless-sync-delay", "0")
-    })
+fn bus_ports(count: usize) -> io::Result<Vec<ReservedPort>> {
+    (0..count).map(|_| ReservedPort::for_server()).collect()
+}
+
+fn settings(bus_port: &ReservedPort) -> Builder {
+    let builder = RedisServer::builder()
+        .arg("cluster-enabled", "yes")
+        .arg("cluster-port", bus_port.number().to_string())
+        .arg("cluster-announce-ip", "127.0.0.1")
+        .arg("cluster-announce-bus-port", bus_port.number().to_string());
+    builder
+        .arg("cluster-node-timeout", "500")
+        // A part of the cluster goes on without the others.
+        .arg("cluster-require-full-coverage", "no")
+        // A replica may be without its primary for as long as a test wants.
+        .arg("cluster-replica-validity-factor", "0")
+        .arg("cluster-allow-replica-migration", "no")
+        .arg("repl-diskless-sync-delay", "0")
+}
+
+/// The node that serves a slot: the one with the newest claim to it.
+fn claimant(claims: &[(usize, NodeLine)], slot: u16) -> Option<usize> {
+    let claims = claims.iter().filter(|(_, view)| view.serves(slot));
+    claims.max_by_key(|(_, view)| view.epoch).map(|(index, _)| *index)
 }
 
 /// What a line of CLUSTER NODES says.
@@ -352,6 +423,10 @@ impl NodeLine {
             // Slots that are open are in brackets, and no range.
             slots: slots.iter().filter_map(range).collect(),
         })
+    }
+
+    fn serves(&self, slot: u16) -> bool {
+        self.slots.iter().any(|slots| slots.contains(&slot))
     }
 }
 
@@ -403,6 +478,20 @@ mod tests {
         all.end_migration(slot, to);
         assert_eq!(get(all.node(to), "{tag}249"), Ok(Some("1".to_owned())));
         assert_eq!(all.owner_of(slot), to);
+    }
+
+    #[test]
+    fn many_slots_move_and_bare_nodes_have_no_proxies() {
+        let all = Cluster::bare(2).unwrap();
+        assert_eq!(all.addresses()[0], format!("127.0.0.1:{}", all.node(0).port()));
+        let slot = all.slot_of("{tag}");
+        let (from, to) = (all.owner_of(slot), 1 - all.owner_of(slot));
+        all.node(from).command(&["SET", "{tag}", "1"]);
+        let slots: Vec<_> = (0..50).chain([slot]).collect();
+        all.reshard(&slots, to);
+        assert_eq!(get(all.node(to), "{tag}"), Ok(Some("1".to_owned())));
+        assert!(slots.into_iter().all(|slot| all.owner_of(slot) == to));
+        all.wait_until_settled();
     }
 
     #[test]
