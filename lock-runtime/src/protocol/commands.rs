@@ -521,6 +521,7 @@ impl Protocol {
             Notification::FirstInQueue(id, left) => {
                 self.update(now, id, |request, cx| request.first_in_queue(cx, left));
             }
+            Notification::Unsubscribed(_) => {}
         }
     }
 

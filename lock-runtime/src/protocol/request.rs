@@ -10,6 +10,7 @@ use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;
 use crate::wire::reply::{BlockedRequest, BusyReply, Grant};
+use crate::wire::slot::Slot;
 
 /// The parameters of a request.
 #[derive(Clone, Debug)]
@@ -115,6 +116,15 @@ pub enum ReleaseOutcome {
 /// Numbers the commands in the order in which they are sent.
 pub type CommandId = u64;
 
+/// The node of a cluster that a command belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// The slot of the command.
+    pub slot: Slot,
+    /// The node: `host:port`.
+    pub address: Box<str>,
+}
+
 /// Why a command has no reply of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandError {
@@ -131,6 +141,14 @@ pub enum CommandError {
     /// The server is not the primary any more. Another one may answer at its address. Nothing was
     /// done.
     NotPrimary(String),
+    /// This node of a cluster does not serve the slot any more, and another one does. Nothing was
+    /// done.
+    Moved(Redirect),
+    /// The slot is being migrated, and the keys of the command are on the other node already or
+    /// nowhere. Nothing was done.
+    Asked(Redirect),
+    /// The tokens of the slot are those of another master: open them first. Nothing was done.
+    Unopened,
     /// An invalid reply: anything may have been done.
     InvalidReply(String),
     /// The connection was lost: anything may have been done.
@@ -141,7 +159,11 @@ impl CommandError {
     /// When to try again: at once if another way of sending helps.
     pub(crate) fn retry_at(&self, now: Timestamp) -> Timestamp {
         match self {
-            Self::ScriptMissing | Self::NotBatchable | Self::ConnectionLost => now,
+            Self::ScriptMissing
+            | Self::NotBatchable
+            | Self::ConnectionLost
+            | Self::Moved(_)
+            | Self::Unopened => now,
             _ => now.plus(RETRY),
         }
     }
@@ -166,6 +188,9 @@ impl CommandError {
                 "NOSCRIPT: the server lost its scripts".to_owned()
             }
             Self::ConnectionLost => "the connection broke".to_owned(),
+            Self::Moved(to) => format!("MOVED {} {}", to.slot.number(), to.address),
+            Self::Asked(to) => format!("ASK {} {}", to.slot.number(), to.address),
+            Self::Unopened => "UNOPENED: the tokens are those of another master".to_owned(),
         }
     }
 

@@ -587,7 +587,10 @@ impl RequestState {
             CommandError::ScriptMissing
             | CommandError::TryAgain(_)
             | CommandError::Unhealthy(_)
-            | CommandError::NotPrimary(_) => {
+            | CommandError::NotPrimary(_)
+            | CommandError::Moved(_)
+            | CommandError::Asked(_)
+            | CommandError::Unopened => {
                 let failure = error.failure();
                 let since = waiting.refusal.as_ref().map_or(cx.now, |&(since, _)| since);
                 waiting.refusal = Some((since, failure.clone()));

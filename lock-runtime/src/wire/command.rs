@@ -11,6 +11,7 @@ use crate::types::text::Decimal;
 use crate::types::time::millis;
 use crate::wire::keyspace::{DataLossGrace, Keyspace, Mark, WAITER_LEASE};
 use crate::wire::script::{Script, ScriptCall};
+use crate::wire::slot::Slot;
 
 /// As many calls as one script answers: keeps the server's other clients waiting for well under a
 /// millisecond.
@@ -72,6 +73,29 @@ pub enum Command {
     },
     /// Register a waiting request and look for a cycle.
     Probe(Probe),
+    /// Receive notifications about the locks of a slot of a cluster, from now on.
+    Subscribe(Slot),
+    /// Open the tokens of a slot of a cluster.
+    Open(OpenTokens),
+    /// Do this on the node that a slot is being migrated to.
+    Asking(Box<Command>),
+}
+
+/// What a master needs to draw tokens of a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenTokens {
+    /// The slot.
+    pub slot: Slot,
+    /// The highest token of it that this process has seen.
+    pub floor: Fence,
+    /// The longest lease that any process may have been granted.
+    pub max_lease: Duration,
+    /// How long a failover is waited out.
+    pub grace: Duration,
+    /// Whether missing tokens are lost. If not, the slot is new.
+    pub is_lost: bool,
+    /// The masters of the cluster: tokens of one of them have been migrated.
+    pub living: Arc<[Mark]>,
 }
 
 /// A request for a key.
@@ -187,7 +211,12 @@ impl Command {
     #[must_use]
     pub const fn script(&self) -> Option<Script> {
         Some(match self {
-            Self::RaiseMaxLease(_) | Self::Wait { .. } | Self::CountReplicas => return None,
+            Self::RaiseMaxLease(_)
+            | Self::Wait { .. }
+            | Self::CountReplicas
+            | Self::Subscribe(_) => {
+                return None;
+            }
             Self::Acquire(_) => Script::Acquire,
             Self::AcquireAll(_) => Script::AcquireMany,
             Self::Release { .. } => Script::Release,
@@ -196,6 +225,8 @@ impl Command {
             Self::Reclaim(..) => Script::Reclaim,
             Self::Inspect { .. } => Script::Inspect,
             Self::Probe(_) => Script::Probe,
+            Self::Open(_) => Script::Open,
+            Self::Asking(command) => return command.script(),
         })
     }
 
@@ -237,8 +268,15 @@ impl Command {
                 call.word(&space.tokens_parts());
                 call.number((*limit).into());
             }
-            Self::RaiseMaxLease(_) | Self::Wait { .. } | Self::CountReplicas => return false,
+            Self::RaiseMaxLease(_)
+            | Self::Wait { .. }
+            | Self::CountReplicas
+            | Self::Subscribe(_) => {
+                return false;
+            }
             Self::Probe(probe) => probe.encode(space, out),
+            Self::Open(open) => open.encode(space, mark, out),
+            Self::Asking(command) => return command.encode(space, mark, out),
         }
         true
     }
@@ -410,6 +448,22 @@ fn encode_renewals(entries: &[Renewal], space: &Keyspace, out: &mut Vec<u8>) {
         };
         call.word(&[&id.hex()]);
         call.number(millis(*lasts));
+    }
+}
+
+impl OpenTokens {
+    fn encode(&self, space: &Keyspace, mark: Mark, out: &mut Vec<u8>) {
+        let Self { slot, floor, max_lease, grace, is_lost, living } = self;
+        let mut call = ScriptCall::begin(Script::Open, 1, 5 + living.len(), out);
+        call.word(&[space.tokens_in(*slot).as_bytes()]);
+        call.word(&[&mark.text()]);
+        call.number(floor.get());
+        call.number(millis(*max_lease));
+        call.number(millis(*grace));
+        call.number((*is_lost).into());
+        for mark in &living[..] {
+            call.word(&[&mark.text()]);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::types::request_id::RequestId;
+use crate::wire::slot::Slot;
 
 /// In place of a process name: the channel for messages to all processes.
 pub const EVERYONE: &str = "all";
@@ -19,13 +20,26 @@ pub const EVERYONE: &str = "all";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyspace {
     prefix: String,
+    sharded: bool,
 }
 
 impl Keyspace {
     /// A key space under `prefix`.
     #[must_use]
     pub fn new(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into() }
+        Self { prefix: prefix.into(), sharded: false }
+    }
+
+    /// The same on a cluster: each slot has its own tokens and inboxes.
+    #[must_use]
+    pub fn sharded(self) -> Self {
+        Self { sharded: true, ..self }
+    }
+
+    /// Whether it is on a cluster.
+    #[must_use]
+    pub const fn is_sharded(&self) -> bool {
+        self.sharded
     }
 
     /// What all names begin with.
@@ -51,6 +65,24 @@ impl Keyspace {
     pub(crate) fn hold_parts<'a>(&'a self, key: &'a str) -> [&'a [u8]; 6] {
         let [open, tag, close, rest, end] = tagged(key);
         [&self.prefix, open, tag, close, rest, end].map(str::as_bytes)
+    }
+
+    /// The slot of a cluster that all names of a lock are in. No prefix has braces.
+    #[must_use]
+    pub fn slot(&self, key: &str) -> Slot {
+        Slot::of_tag(tagged(key)[1].as_bytes())
+    }
+
+    /// The counter of fencing tokens of a slot.
+    #[must_use]
+    pub fn tokens_in(&self, slot: Slot) -> String {
+        format!("{}tokens:{{{}}}", self.prefix, slot.tag())
+    }
+
+    /// The channel on which one process receives notifications about the locks of a slot.
+    #[must_use]
+    pub fn inbox_in(&self, slot: Slot, process: &str) -> String {
+        format!("{}inbox:{{{}}}:{process}", self.prefix, slot.tag())
     }
 
     /// The counter of fencing tokens. A release makes this name from that of an inbox.

@@ -5,5 +5,6 @@ pub(crate) mod command;
 pub(crate) mod keyspace;
 pub(crate) mod reply;
 pub(crate) mod script;
+pub(crate) mod slot;
 #[cfg(test)]
 pub mod tests;

@@ -9,6 +9,7 @@ use crate::types::pause::{GrantPause, PauseReason};
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Probe, Renewal};
 use crate::wire::keyspace::{MAX_FENCE_RANGE, Mark, lease_step_for};
+use crate::wire::slot::Slot;
 
 /// The reply to a [`Command`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,10 @@ pub enum Reply {
     Inspection(LockState),
     /// To [`Command::Probe`].
     Probed(ProbeReply),
+    /// To [`Command::Subscribe`].
+    Subscribed,
+    /// To [`Command::Open`].
+    Opened,
 }
 
 /// The outcome of an acquire.
@@ -69,6 +74,8 @@ pub enum Notification {
     /// This request is first in the queue, behind a hold that ends in this time unless it is
     /// renewed.
     FirstInQueue(RequestId, Duration),
+    /// Notifications about the locks of this slot come no more: another node serves it.
+    Unsubscribed(Slot),
 }
 
 /// Why a lock could not be had at once.
@@ -208,6 +215,9 @@ impl Command {
             Self::CountReplicas => answer.text().map(online_replicas).map(Reply::OnlineReplicas),
             Self::Inspect { .. } => inspection(answer).map(Reply::Inspection),
             Self::Probe(probe) => probe.decode(answer).map(Reply::Probed),
+            Self::Subscribe(_) => answer.text().map(|_| Reply::Subscribed),
+            Self::Open(_) => answer.text().map(|_| Reply::Opened),
+            Self::Asking(command) => return command.decode(answer),
         };
         reply.ok_or_else(|| format!("unexpected reply to {}: {answer:?}", self.verb()))
     }
@@ -239,6 +249,9 @@ impl Command {
             Self::CountReplicas => "info replication",
             Self::Inspect { .. } => "inspect",
             Self::Probe(_) => "probe",
+            Self::Subscribe(_) => "subscribe",
+            Self::Open(_) => "open",
+            Self::Asking(command) => command.verb(),
         }
     }
 }

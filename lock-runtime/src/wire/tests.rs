@@ -105,6 +105,7 @@ proptest! {
                 prop_assert!(words[0] == "first" && spells(words[1], id), "{}", payload);
                 prop_assert_eq!(words[2].parse(), Ok(left.as_millis()));
             }
+            Some(Notification::Unsubscribed(_)) => prop_assert!(false, "{}", payload),
             None => {}
         }
     }

@@ -28,7 +28,7 @@ use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
 use crate::types::request_id::RequestId;
 use crate::wire::command::{
-    Acquire, Command, PROBE_LIMIT, PROBE_TTL, Probe, Renewal, RequestRef, WaitTarget,
+    Acquire, Command, OpenTokens, PROBE_LIMIT, PROBE_TTL, Probe, Renewal, RequestRef, WaitTarget,
 };
 use crate::wire::keyspace::{EVERYONE, WAITER_LEASE};
 use crate::wire::reply::{
@@ -91,6 +91,15 @@ impl MemoryStore {
             Command::CountReplicas => Reply::OnlineReplicas(self.online_replicas()),
             Command::Inspect { key, limit } => Reply::Inspection(self.inspect(now, key, *limit)),
             Command::Probe(probe) => Reply::Probed(self.probe(now, probe)),
+            Command::Subscribe(_) => Reply::Subscribed,
+            Command::Open(open) => {
+                let OpenTokens { floor, max_lease, grace, is_lost, .. } = *open;
+                let (lease, failover_grace) = (max_lease, grace);
+                self.counter
+                    .open(now, Opening { min_fence: floor, lease, failover_grace, lost: is_lost });
+                Reply::Opened
+            }
+            Command::Asking(command) => self.call(now_us, command, publish),
         }
     }
 

@@ -68,3 +68,16 @@ fn all_names_of_a_lock_are_in_the_slot_of_its_hash_tag() {
         }
     }
 }
+
+#[test]
+fn tokens_and_inboxes_of_a_slot_are_in_it() {
+    let space = Keyspace::new("lock:").sharded();
+    let of = |key| space.slot(key);
+    assert_eq!(of("foo").number(), 12_182);
+    assert_eq!(space.tokens_in(of("foo")), format!("lock:tokens:{{{}}}", of("foo").tag()));
+    for key in ["foo", "a{foo}b", "", "}x", "größe"] {
+        assert_eq!(of(key).number(), slot(&space.hold(key)), "{key}");
+        assert_eq!(of(key).number(), slot(&space.tokens_in(of(key))), "{key}");
+        assert_eq!(of(key).number(), slot(&space.inbox_in(of(key), "process")), "{key}");
+    }
+}

@@ -31,7 +31,10 @@ pub fn fits(call: &Command, answer: &RawReply, reply: &Reply) -> bool {
         (Command::Renew(entries), Reply::Renewed(replies)) => {
             replies.len() == entries.len() && entries.iter().zip(replies).all(fits_renewal)
         }
+        (Command::Asking(command), reply) => fits(command, answer, reply),
         (Command::RaiseMaxLease(_), Reply::MaxLeaseRaised)
+        | (Command::Subscribe(_), Reply::Subscribed)
+        | (Command::Open(_), Reply::Opened)
         | (Command::CountReplicas, Reply::OnlineReplicas(_)) => matches!(answer, RawReply::Text(_)),
         (Command::Wait { .. }, Reply::Acknowledged(count)) => is_number(answer, (*count).into()),
         (Command::Inspect { .. }, Reply::Inspection(seen)) => {

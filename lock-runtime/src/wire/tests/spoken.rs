@@ -24,6 +24,7 @@ pub fn spoken(call: &Command, reply: &Reply) -> RawReply {
         Reply::Reclaimed(ReclaimReply::Held) => int(1),
         Reply::Reclaimed(ReclaimReply::OlderHold) => int(2),
         Reply::Renewed(replies) => RawReply::List(replies.iter().map(renewal).collect()),
+        Reply::Subscribed | Reply::Opened => text(""),
         Reply::MaxLeaseRaised => text("0000000000000000000000000000000000000000"),
         Reply::Acknowledged(count) => int((*count).into()),
         Reply::OnlineReplicas(count) => {

@@ -142,7 +142,7 @@ impl PubSubMessage {
             Notification::Granted(id, _)
             | Notification::Contended(id)
             | Notification::FirstInQueue(id, _) => Some(id),
-            Notification::MaxLease(_) => None,
+            Notification::MaxLease(_) | Notification::Unsubscribed(_) => None,
         }
     }
 
@@ -151,6 +151,7 @@ impl PubSubMessage {
             Notification::Granted(id, fences) => Some((id, fences)),
             Notification::Contended(_)
             | Notification::MaxLease(_)
+            | Notification::Unsubscribed(_)
             | Notification::FirstInQueue(..) => None,
         }
     }
@@ -160,6 +161,7 @@ impl PubSubMessage {
             Notification::Contended(id) => Some(id),
             Notification::Granted(..)
             | Notification::MaxLease(_)
+            | Notification::Unsubscribed(_)
             | Notification::FirstInQueue(..) => None,
         }
     }

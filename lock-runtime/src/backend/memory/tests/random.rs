@@ -276,6 +276,8 @@ fn kind(reply: &Reply) -> &'static str {
         Reply::Acknowledged(_) => "acknowledged",
         Reply::OnlineReplicas(_) => "replicas counted",
         Reply::Reclaimed(_) => "reclaimed",
+        Reply::Subscribed => "subscribed",
+        Reply::Opened => "opened",
         Reply::MaxLeaseRaised => "raised",
         Reply::Inspection(seen) if seen.holder.as_ref().is_some_and(HolderInfo::is_kept) => {
             "inspected while kept"
