@@ -211,21 +211,21 @@ impl IoHandle for HandleInner {
         asked.is_some()
     }
 
-    fn release(&self, id: RequestId) {
+    fn release(&self, _key: &str, id: RequestId) {
         self.link.stage(|router, now| router.release(now, id));
     }
 
-    fn release_and_confirm(&self, id: RequestId) -> Answer<ReleaseOutcome> {
+    fn release_and_confirm(&self, _key: &str, id: RequestId) -> Answer<ReleaseOutcome> {
         let (sender, receiver) = oneshot::channel();
         self.link.stage(|router, now| router.release_and_confirm(now, id, sender));
         self.answer(receiver)
     }
 
-    fn keep_until(&self, id: RequestId, until: Timestamp) {
+    fn keep_until(&self, _key: &str, id: RequestId, until: Timestamp) {
         self.link.stage(|router, now| router.keep_until(now, id, until));
     }
 
-    fn reset_max_hold(&self, id: RequestId, at: Timestamp) {
+    fn reset_max_hold(&self, _key: &str, id: RequestId, at: Timestamp) {
         self.link.stage(|router, _| router.reset_max_hold(id, at));
     }
 
@@ -238,11 +238,11 @@ impl IoHandle for HandleInner {
         self.link.stage(|router, _| router.cancel_timer(at, timer));
     }
 
-    fn ensure_ttl(&self, id: RequestId, ttl: Duration) {
+    fn ensure_ttl(&self, _key: &str, id: RequestId, ttl: Duration) {
         self.link.submit(|router, now| router.ensure_ttl(now, id, ttl));
     }
 
-    fn renew_now(&self, id: RequestId, ttl: Duration) -> Answer<Timestamp> {
+    fn renew_now(&self, _key: &str, id: RequestId, ttl: Duration) -> Answer<Timestamp> {
         let (sender, receiver) = oneshot::channel();
         self.link.submit(|router, now| router.renew_now(now, id, ttl, sender));
         self.answer(receiver)
@@ -254,7 +254,7 @@ impl IoHandle for HandleInner {
         self.link.keeper_signal.notify();
     }
 
-    fn run(&self) {
+    fn run(&self, _key: &str) {
         self.link.run();
     }
 }

@@ -50,7 +50,7 @@ const LONG_SECTION: Duration = Duration::from_secs(1);
 /// Callers of different keys rarely contend for one mutex.
 const SHARDS: usize = 16;
 
-/// What a queue asks of the link.
+/// What a queue asks of the link that its key belongs to.
 pub trait IoHandle: Send + Sync {
     /// Sends a request, which may take over the position of a cancelled one. Returns false if the
     /// manager was shut down.
@@ -65,33 +65,34 @@ pub trait IoHandle: Send + Sync {
     fn acquire_all(&self, requests: Vec<(RequestParams, Arc<KeyQueue>)>) -> bool;
 
     /// Releases a lease, or cancels a request.
-    fn release(&self, id: RequestId);
+    fn release(&self, key: &str, id: RequestId);
 
     /// Releases a lease. The answer is whether it was valid until then.
-    fn release_and_confirm(&self, id: RequestId) -> Answer<ReleaseOutcome>;
+    fn release_and_confirm(&self, key: &str, id: RequestId) -> Answer<ReleaseOutcome>;
 
     /// As [`LeaseBackend::keep_until`].
-    fn keep_until(&self, id: RequestId, until: Timestamp);
+    fn keep_until(&self, key: &str, id: RequestId, until: Timestamp);
 
     /// As [`LeaseBackend::ensure_ttl`].
-    fn ensure_ttl(&self, id: RequestId, ttl: Duration);
+    fn ensure_ttl(&self, key: &str, id: RequestId, ttl: Duration);
 
     /// As [`LeaseBackend::renew_now`].
-    fn renew_now(&self, id: RequestId, ttl: Duration) -> Answer<Timestamp>;
+    fn renew_now(&self, key: &str, id: RequestId, ttl: Duration) -> Answer<Timestamp>;
 
     /// As [`LeaseBackend::run_callback`].
     fn run_callback(&self, callback: Callback);
 
     /// Restarts the `max_hold` of a lease at `at`.
-    fn reset_max_hold(&self, id: RequestId, at: Timestamp);
+    fn reset_max_hold(&self, key: &str, id: RequestId, at: Timestamp);
 
     /// Has [`KeyQueue::tick`] called at `at`. Returns the number of the timer.
     fn set_timer(&self, at: Timestamp, queue: Weak<KeyQueue>) -> u64;
 
     fn cancel_timer(&self, at: Timestamp, timer: u64);
 
-    /// Sends what was asked for so far. Called with no queue locked, after anything was asked.
-    fn run(&self);
+    /// Sends what was asked for this key so far. Called with no queue locked, after anything was
+    /// asked.
+    fn run(&self, key: &str);
 }
 
 /// What the queues of a manager share.
@@ -350,12 +351,12 @@ impl KeyQueue {
         }
         let reset = actions.reset_max_hold;
         if let Some(id) = reset {
-            self.context.io.reset_max_hold(id, params.since);
+            self.context.io.reset_max_hold(&self.key, id, params.since);
         }
         let lease_ref = self.create_lease(&mut state);
         drop(state);
         if reset.is_some() {
-            self.context.io.run();
+            self.context.io.run(&self.key);
         }
         lease_ref
     }
@@ -613,10 +614,10 @@ impl KeyQueue {
             self.set_timer(&mut state, at);
         }
         if let Some(id) = actions.reset_max_hold {
-            self.context.io.reset_max_hold(id, time::now());
+            self.context.io.reset_max_hold(&self.key, id, time::now());
         }
         if let Some(id) = actions.release {
-            self.context.io.release(id);
+            self.context.io.release(&self.key, id);
         }
         let (mut dropped, mut woken) = (None, None);
         if let (Some(acquire), Some(me)) = (actions.acquire, self.me.upgrade()) {
@@ -653,7 +654,7 @@ impl KeyQueue {
             let _ = sender.send(Err(Box::new(NotGranted::Failed(failure))));
         }
         if asked {
-            self.context.io.run();
+            self.context.io.run(&self.key);
         }
         granted
     }
@@ -753,25 +754,25 @@ impl LeaseBackend for KeyQueue {
     fn release_and_confirm(&self, id: RequestId, fence: Fence) -> Answer<ReleaseOutcome> {
         let (mut state, mut actions) = (self.state(), Actions::none());
         state.drop_lease(fence);
-        let confirmation = self.context.io.release_and_confirm(id);
+        let confirmation = self.context.io.release_and_confirm(&self.key, id);
         state.queue.released_directly(id, &mut actions);
         self.apply_and_deliver(state, actions);
-        self.context.io.run();
+        self.context.io.run(&self.key);
         confirmation
     }
 
     fn keep_until(&self, id: RequestId, until: Timestamp) {
-        self.context.io.keep_until(id, until);
+        self.context.io.keep_until(&self.key, id, until);
     }
 
     fn ensure_ttl(&self, id: RequestId, ttl: Duration) {
         self.state().queue.ttl_raised(id, ttl);
-        self.context.io.ensure_ttl(id, ttl);
+        self.context.io.ensure_ttl(&self.key, id, ttl);
     }
 
     fn renew_now(&self, id: RequestId, ttl: Duration) -> Answer<Timestamp> {
         self.state().queue.ttl_raised(id, ttl);
-        self.context.io.renew_now(id, ttl)
+        self.context.io.renew_now(&self.key, id, ttl)
     }
 
     fn run_callback(&self, callback: Callback) {

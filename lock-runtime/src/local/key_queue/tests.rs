@@ -46,20 +46,20 @@ impl IoHandle for FakeIo {
         !self.shut_down
     }
 
-    fn release(&self, id: RequestId) {
+    fn release(&self, _key: &str, id: RequestId) {
         self.ended.lock().unwrap().push(id);
     }
 
-    fn release_and_confirm(&self, id: RequestId) -> Answer<ReleaseOutcome> {
-        self.release(id);
+    fn release_and_confirm(&self, key: &str, id: RequestId) -> Answer<ReleaseOutcome> {
+        self.release(key, id);
         Box::pin(std::future::ready(None))
     }
 
-    fn keep_until(&self, _: RequestId, _: Timestamp) {}
+    fn keep_until(&self, _key: &str, _: RequestId, _: Timestamp) {}
 
-    fn ensure_ttl(&self, _id: RequestId, _ttl: Duration) {}
+    fn ensure_ttl(&self, _key: &str, _id: RequestId, _ttl: Duration) {}
 
-    fn renew_now(&self, _id: RequestId, _ttl: Duration) -> Answer<Timestamp> {
+    fn renew_now(&self, _key: &str, _id: RequestId, _ttl: Duration) -> Answer<Timestamp> {
         Box::pin(std::future::ready(None))
     }
 
@@ -67,7 +67,7 @@ impl IoHandle for FakeIo {
         callback();
     }
 
-    fn reset_max_hold(&self, _id: RequestId, _at: Timestamp) {}
+    fn reset_max_hold(&self, _key: &str, _id: RequestId, _at: Timestamp) {}
 
     fn set_timer(&self, _at: Timestamp, _queue: Weak<KeyQueue>) -> u64 {
         0
@@ -75,7 +75,7 @@ impl IoHandle for FakeIo {
 
     fn cancel_timer(&self, _at: Timestamp, _alarm: u64) {}
 
-    fn run(&self) {}
+    fn run(&self, _key: &str) {}
 }
 
 impl FakeIo {

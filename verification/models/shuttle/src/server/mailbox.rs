@@ -74,19 +74,19 @@ impl IoHandle for Mailbox {
         unreachable!("no model acquires several keys together")
     }
 
-    fn release(&self, id: RequestId) {
+    fn release(&self, _key: &str, id: RequestId) {
         self.send(Message::Release(id));
     }
 
-    fn release_and_confirm(&self, id: RequestId) -> Answer<ReleaseOutcome> {
+    fn release_and_confirm(&self, _key: &str, id: RequestId) -> Answer<ReleaseOutcome> {
         let (sender, answer) = oneshot::channel();
         self.send(Message::ReleaseAndConfirm(id, sender));
         Box::pin(async { answer.await.ok() })
     }
 
-    fn ensure_ttl(&self, _id: RequestId, _ttl: Duration) {}
+    fn ensure_ttl(&self, _key: &str, _id: RequestId, _ttl: Duration) {}
 
-    fn renew_now(&self, _id: RequestId, _ttl: Duration) -> Answer<Timestamp> {
+    fn renew_now(&self, _key: &str, _id: RequestId, _ttl: Duration) -> Answer<Timestamp> {
         Box::pin(ready(None))
     }
 
@@ -94,9 +94,9 @@ impl IoHandle for Mailbox {
         self.send(Message::RunCallback(callback));
     }
 
-    fn keep_until(&self, _id: RequestId, _until: Timestamp) {}
+    fn keep_until(&self, _key: &str, _id: RequestId, _until: Timestamp) {}
 
-    fn reset_max_hold(&self, _id: RequestId, _at: Timestamp) {}
+    fn reset_max_hold(&self, _key: &str, _id: RequestId, _at: Timestamp) {}
 
     fn set_timer(&self, at: Timestamp, queue: Weak<KeyQueue>) -> u64 {
         let mut sender = self.lock();
@@ -109,5 +109,5 @@ impl IoHandle for Mailbox {
         self.send(Message::CancelTimer(at, timer));
     }
 
-    fn run(&self) {}
+    fn run(&self, _key: &str) {}
 }
