@@ -15,6 +15,7 @@ use crate::acquire::options::{
 };
 use crate::api::manager::LockManager;
 use crate::backend::redis::RedisServer;
+use crate::backend::redis::cluster::{AddressMap, Discovery, Seeds};
 use crate::backend::redis::sentinel::Sentinels;
 use crate::backend::redis::tls::{Certificates, WITHOUT_TLS};
 use crate::backend::server::Server;
@@ -58,6 +59,7 @@ pub struct LockManagerBuilder {
     certificates: Certificates,
     credentials: Option<CredentialsProvider>,
     sentinel_credentials: Option<Credentials>,
+    cluster_address_map: Option<AddressMap>,
     database: Option<u32>,
 }
 
@@ -65,8 +67,17 @@ enum ServerAddress {
     Url(String),
     /// The name of the primary, and the Sentinels.
     Sentinel(String, Vec<String>),
+    /// Some nodes of a cluster.
+    Cluster(Vec<String>),
     /// Boxed because it is ten times as large as a URL with TLS.
     Client(Box<Client>),
+}
+
+/// What the locks are kept in.
+enum Deployment {
+    Server(Server),
+    #[expect(dead_code, reason = "links to the nodes of a cluster use it")]
+    Cluster(Discovery),
 }
 
 const DEFAULT_TTL: Duration = Duration::from_secs(30);
@@ -91,6 +102,7 @@ impl Default for LockManagerBuilder {
             certificates: Certificates::default(),
             credentials: None,
             sentinel_credentials: None,
+            cluster_address_map: None,
             database: None,
         }
     }
@@ -107,6 +119,10 @@ impl LockManagerBuilder {
     /// the connections to the Sentinels and to the primary use TLS, with the same certificates. An
     /// address counts if a majority of the Sentinels names it: of those that are listed, or that
     /// they know. When they name another one, the connection to the old primary is closed at once.
+    ///
+    /// `redis-cluster://user:password@host:port,host:port` is a Redis Cluster: see
+    /// [`cluster`](Self::cluster). All nodes have the same user and password. The port of a node is
+    /// 6379 if there is none. With `rediss-cluster://` the connections to all nodes use TLS.
     ///
     /// `memory://name` is a server inside this process, for tests, demos and single-process
     /// programs. All managers of the process with the same name contend, regardless of their
@@ -155,8 +171,64 @@ impl LockManagerBuilder {
         self
     }
 
-    /// Sets the number of the server's database. `memory://` has only one. Default: that of the URL
-    /// or the client, or 0.
+    /// Sets nodes of a Redis Cluster, by `host:port`. Any one that is up is enough: it names the
+    /// others. With several, the manager also starts while one of them is down. The same as a
+    /// `redis-cluster://` [`url`](Self::url). No default.
+    ///
+    /// The manager connects to each master that serves a key it locks, at the address that the
+    /// nodes name: see [`cluster_address_map`](Self::cluster_address_map).
+    ///
+    /// ```no_run
+    /// # use distlock_runtime as distlock;
+    /// use distlock::{Credentials, LockManager};
+    ///
+    /// let locks = LockManager::builder()
+    ///     .cluster(["node-1:6379", "node-2:6379", "node-3:6379"])
+    ///     .credentials_provider(|| Ok(Credentials::new("app", "the password of all nodes")))
+    ///     .build()?;
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    pub fn cluster(mut self, addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let addresses = addresses.into_iter().map(Into::into).collect();
+        self.server = Some(ServerAddress::Cluster(addresses));
+        self
+    }
+
+    /// Sets where to connect to a node of a cluster instead of at the host and the port that the
+    /// nodes name, which may lead nowhere behind NAT or a port forwarding. The function returns
+    /// `None` for an address that is right. Addresses in the URL or in
+    /// [`cluster`](Self::cluster) are used as they are. Default: all addresses are right.
+    ///
+    /// The function is called on threads of the manager, and must neither block nor acquire locks
+    /// of the manager. If it panics, the address is used as it is. Where it is possible, set the
+    /// address in the nodes instead, with `cluster-announce-ip` and `cluster-announce-port`, or
+    /// `cluster-announce-hostname` and `cluster-preferred-endpoint-type hostname`.
+    ///
+    /// ```no_run
+    /// # use distlock_runtime as distlock;
+    /// use std::collections::HashMap;
+    ///
+    /// use distlock::LockManager;
+    ///
+    /// let forwarded = HashMap::from([(("10.0.0.1", 6379), 7001), (("10.0.0.2", 6379), 7002)]);
+    /// let locks = LockManager::builder()
+    ///     .cluster(["localhost:7001", "localhost:7002"])
+    ///     .cluster_address_map(move |host, port| {
+    ///         forwarded.get(&(host, port)).map(|port| ("localhost".to_owned(), *port))
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    pub fn cluster_address_map<F>(mut self, map: F) -> Self
+    where
+        F: Fn(&str, u16) -> Option<(String, u16)> + Send + Sync + 'static,
+    {
+        self.cluster_address_map = Some(Arc::new(map));
+        self
+    }
+
+    /// Sets the number of the server's database. `memory://` and a cluster have only one. Default:
+    /// that of the URL or the client, or 0.
     ///
     /// ```
     /// # use distlock_runtime as distlock;
@@ -171,8 +243,9 @@ impl LockManagerBuilder {
     }
 
     /// Uses TLS for all connections of the manager, as `rediss://` and `rediss-sentinel://` do:
-    /// with [`sentinel`](Self::sentinel) for those to the Sentinels and to the primary. A Unix
-    /// socket has none. Default: as the scheme of the URL says.
+    /// with [`sentinel`](Self::sentinel) for those to the Sentinels and to the primary, with
+    /// [`cluster`](Self::cluster) for those to all nodes. A Unix socket has none. Default: as the
+    /// scheme of the URL says.
     ///
     /// ```
     /// # use distlock_runtime as distlock;
@@ -405,7 +478,7 @@ impl LockManagerBuilder {
     where
         F: Fn() -> Result<Credentials, Box<dyn Error + Send + Sync>> + Send + Sync + 'static,
     {
-        self.credentials = Some(Box::new(provider));
+        self.credentials = Some(Arc::new(provider));
         self
     }
 
@@ -471,7 +544,15 @@ impl LockManagerBuilder {
             ));
         }
         let space = Keyspace::new(self.prefix.clone());
-        let (server, address) = self.server(&space)?;
+        let (deployment, address) = self.deployment(&space)?;
+        let server = match deployment {
+            Deployment::Server(server) => server,
+            Deployment::Cluster(_) => {
+                return Err(LockError::config(
+                    "a Redis Cluster is not supported yet; use one primary with cluster-enabled no",
+                ));
+            }
+        };
         let inbox = || space.inbox(&Uuid::new_v4().simple().to_string());
         let settings = CoreSettings {
             defaults: self.options,
@@ -490,50 +571,25 @@ impl LockManagerBuilder {
         Ok(LockManager::new(link, settings, Some(second)))
     }
 
-    fn server(&mut self, space: &Keyspace) -> Result<(Server, String), LockError> {
-        let mut sentinels = None;
-        let client = match &self.server {
+    fn deployment(&mut self, space: &Keyspace) -> Result<(Deployment, String), LockError> {
+        let (client, source) = match &self.server {
             None => {
-                let reason = "no server is set; call `url`, `sentinel` or `client` before `build`";
+                let reason = "no server is set; call `url`, `sentinel`, `cluster` or `client` \
+                              before `build`";
                 return Err(LockError::config(reason));
             }
             Some(ServerAddress::Url(url)) => {
                 if let Some(name) = url.strip_prefix("memory://") {
-                    return Ok((Server::in_memory(name), url.clone()));
+                    return Ok((Deployment::Server(Server::in_memory(name)), url.clone()));
                 }
-                let parsed =
-                    Sentinels::parse(url).transpose().map_err(|why| wrong_sentinels(&why))?;
-                let url = match parsed {
-                    Some((found, url)) => {
-                        sentinels = Some(found);
-                        url
-                    }
-                    None => url.clone(),
-                };
-                let has_tls = cfg!(feature = "tls-rustls");
-                if !has_tls && matches!(scheme(&url), Some("rediss" | "valkeys")) {
-                    return Err(LockError::config(WITHOUT_TLS));
-                }
-                Client::open(url.as_str()).map_err(|error| match sentinels {
-                    Some(_) => wrong_sentinels(&error.to_string()),
-                    None => wrong_url(&url, &error),
-                })?
+                open(url)?
             }
             Some(ServerAddress::Sentinel(name, addresses)) => {
-                let parsed = Sentinels::of(name, addresses);
-                let (found, url) = parsed.map_err(|why| wrong_sentinels(&why))?;
-                sentinels = Some(found);
-                Client::open(url).map_err(|error| wrong_sentinels(&error.to_string()))?
+                open_by_sentinels(Sentinels::of(name, addresses))?
             }
-            Some(ServerAddress::Client(client)) => Client::clone(client),
+            Some(ServerAddress::Cluster(addresses)) => open_by_nodes(Seeds::of(addresses))?,
+            Some(ServerAddress::Client(client)) => (Client::clone(client), AddressSource::User),
         };
-        let server = match &sentinels {
-            Some(sentinels) => sentinels.to_string(),
-            None => address(&client)?,
-        };
-        if let Some(sentinels) = &mut sentinels {
-            sentinels.credentials = self.sentinel_credentials.take();
-        }
         let mut info = client.get_connection_info().clone();
         if let Some(number) = self.database {
             let redis = info.redis_settings().clone().set_db(i64::from(number));
@@ -542,10 +598,67 @@ impl LockManagerBuilder {
         let name = self.client_name.clone();
         let certificates = std::mem::take(&mut self.certificates);
         let credentials = self.credentials.take();
-        let redis =
+        let (text, sentinels) = match source {
+            AddressSource::Nodes(mut seeds) => {
+                if info.redis_settings().db() != 0 {
+                    return Err(wrong_cluster("it has only the database 0"));
+                }
+                let text = seeds.to_string();
+                seeds.map = self.cluster_address_map.take();
+                let space = space.clone().sharded();
+                let like = RedisServer::new(info, None, name, certificates, credentials, space);
+                let discovery = Discovery::new(seeds, like.map_err(LockError::config)?);
+                return Ok((Deployment::Cluster(discovery), text));
+            }
+            AddressSource::Sentinels(mut sentinels) => {
+                sentinels.credentials = self.sentinel_credentials.take();
+                (sentinels.to_string(), Some(sentinels))
+            }
+            AddressSource::User => (address(&client)?, None),
+        };
+        let server =
             RedisServer::new(info, sentinels, name, certificates, credentials, space.clone());
-        Ok((Server::Redis(Box::new(redis.map_err(LockError::config)?)), server))
+        let server = Server::Redis(Box::new(server.map_err(LockError::config)?));
+        Ok((Deployment::Server(server), text))
     }
+}
+
+/// What names the address of a server.
+enum AddressSource {
+    User,
+    Sentinels(Sentinels),
+    Nodes(Seeds),
+}
+
+fn open(url: &str) -> Result<(Client, AddressSource), LockError> {
+    if let Some(parsed) = Sentinels::parse(url) {
+        return open_by_sentinels(parsed);
+    }
+    if let Some(parsed) = Seeds::parse(url) {
+        return open_by_nodes(parsed);
+    }
+    Ok((client(url, |why| wrong_url(url, why))?, AddressSource::User))
+}
+
+fn open_by_sentinels(
+    parsed: Result<(Sentinels, String), String>,
+) -> Result<(Client, AddressSource), LockError> {
+    let (sentinels, url) = parsed.map_err(|why| wrong_sentinels(&why))?;
+    Ok((client(&url, wrong_sentinels)?, AddressSource::Sentinels(sentinels)))
+}
+
+fn open_by_nodes(
+    parsed: Result<(Seeds, String), String>,
+) -> Result<(Client, AddressSource), LockError> {
+    let (seeds, url) = parsed.map_err(|why| wrong_cluster(&why))?;
+    Ok((client(&url, wrong_cluster)?, AddressSource::Nodes(seeds)))
+}
+
+fn client(url: &str, wrong: impl FnOnce(&str) -> LockError) -> Result<Client, LockError> {
+    if !cfg!(feature = "tls-rustls") && matches!(scheme(url), Some("rediss" | "valkeys")) {
+        return Err(LockError::config(WITHOUT_TLS));
+    }
+    Client::open(url).map_err(|error| wrong(&error.to_string()))
 }
 
 /// The address as messages show it. Rejects the path of a socket that looks as if it had
@@ -568,7 +681,7 @@ fn scheme(url: &str) -> Option<&str> {
 }
 
 /// Does not show the URL itself, which may hold a password.
-fn wrong_url(url: &str, error: &redis::RedisError) -> LockError {
+fn wrong_url(url: &str, error: &str) -> LockError {
     let scheme = scheme(url).map_or("it has no scheme".to_owned(), |scheme| {
         format!("its scheme is {}", printable(scheme))
     });
@@ -585,9 +698,17 @@ fn wrong_sentinels(why: &str) -> LockError {
     ))
 }
 
+fn wrong_cluster(why: &str) -> LockError {
+    LockError::config(format!(
+        "the cluster cannot be used: {why}; write redis-cluster://host:port,host:port, with some of \
+         its nodes"
+    ))
+}
+
 impl LockManager {
     /// Creates a manager with the default settings for the server at `url`: `redis://`, `rediss://`
-    /// with the feature `tls-rustls`, `redis-sentinel://`, `unix://`, or `memory://` for an
+    /// with the feature `tls-rustls`, `redis-sentinel://`, `redis-cluster://`, `unix://`, or `memory://`
+    /// for an
     /// in-process server.
     ///
     /// It does not block. The connection is opened in the background, and an unreachable server is

@@ -3,6 +3,8 @@
 //!
 //! Opening blocks its thread, with a limit for each step.
 
+pub(crate) mod address;
+pub(crate) mod cluster;
 pub(crate) mod command;
 pub(crate) mod dialogue;
 pub(crate) mod errors;
@@ -21,6 +23,7 @@ use std::time::Duration;
 
 use redis::{ConnectionInfo, ProtocolVersion};
 
+use crate::backend::redis::address::NodeAddress;
 use crate::backend::redis::command::LeaseStore;
 use crate::backend::redis::dialogue::{Dialogue, Limit, keepalive};
 use crate::backend::redis::errors::{OpenError, connect_error};
@@ -32,7 +35,7 @@ use crate::backend::socket::{Signal, wait};
 use crate::backend::{ConnectError, ConnectParams};
 use crate::types::credentials::{Credentials, CredentialsProvider};
 use crate::types::text::words;
-use crate::types::time::{self, Timestamp};
+use crate::types::time::Timestamp;
 use crate::user_code;
 use crate::wire::keyspace::Keyspace;
 
@@ -80,6 +83,19 @@ impl RedisServer {
         Ok(Self { info, sentinels, certificates, credentials, client_name, space, lease_store })
     }
 
+    /// Another server, with the same settings.
+    pub(crate) fn at(&self, node: &NodeAddress) -> Self {
+        Self {
+            info: self.info.clone().set_addr(node.to_connect(self.info.addr())),
+            sentinels: None,
+            certificates: Arc::clone(&self.certificates),
+            credentials: self.credentials.clone(),
+            client_name: self.client_name.clone(),
+            space: self.space.clone(),
+            lease_store: self.lease_store.clone(),
+        }
+    }
+
     /// With the user and the password of now.
     fn with_credentials(&self, info: ConnectionInfo) -> Result<ConnectionInfo, OpenError> {
         let Some(provider) = &self.credentials else { return Ok(info) };
@@ -98,7 +114,7 @@ impl RedisServer {
         params: &ConnectParams,
         stop: &Signal,
     ) -> Result<RedisPipe<T>, ConnectError> {
-        let limit = Limit { span: GREETING, until: time::now().plus(GREETING) };
+        let limit = Limit::of(GREETING);
         let info = match &self.sentinels {
             None => Ok(self.info.clone()),
             Some(watch) => {
@@ -140,7 +156,7 @@ impl RedisServer {
             Handshake::start(&info, &self.space, &lease_store, name, params);
         loop {
             let answers = dialogue.ask(info.addr(), &commands, &limit)?;
-            limit = Limit { span: STEP, until: time::now().plus(STEP) };
+            limit = Limit::of(STEP);
             match handshake.answered(answers)? {
                 NextStep::Send(next) => commands = next,
                 NextStep::Done(ready) => {

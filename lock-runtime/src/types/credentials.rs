@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 /// The user and the password of a connection, as a provider returns them: see
 /// [`LockManagerBuilder::credentials_provider`](crate::LockManagerBuilder::credentials_provider).
@@ -36,4 +37,4 @@ impl fmt::Debug for Credentials {
 
 /// A function of the user's that is asked at each attempt to connect.
 pub(crate) type CredentialsProvider =
-    Box<dyn Fn() -> Result<Credentials, Box<dyn Error + Send + Sync>> + Send + Sync>;
+    Arc<dyn Fn() -> Result<Credentials, Box<dyn Error + Send + Sync>> + Send + Sync>;

@@ -13,6 +13,7 @@ use redis::{ConnectionAddr, ConnectionInfo, Pipeline, PushKind, Value};
 
 use crate::backend::redis::command::notice;
 use crate::backend::redis::errors::OpenError;
+use crate::backend::redis::handshake::{check_hello, hello};
 use crate::backend::redis::resp::ReceiveBuffer;
 #[cfg(feature = "tls-rustls")]
 use crate::backend::redis::tls;
@@ -65,6 +66,13 @@ pub(crate) fn keepalive() -> TcpKeepalive {
 pub(crate) struct Limit {
     pub(crate) span: Duration,
     pub(crate) until: Timestamp,
+}
+
+impl Limit {
+    /// From now on.
+    pub(crate) fn of(span: Duration) -> Self {
+        Self { span, until: time::now().plus(span) }
+    }
 }
 
 /// Tries the addresses of the host in turn.
@@ -158,6 +166,20 @@ impl<'a> Dialogue<'a> {
         let transport = transport(info, certificates, limit)?;
         let (received, heard, unsent) = (ReceiveBuffer::default(), Vec::new(), Vec::new());
         Ok(Self { transport, received, heard, news: false, stop, unsent })
+    }
+
+    /// Connects and authenticates. Each of the two may take so long.
+    pub(crate) fn greet(
+        info: &ConnectionInfo,
+        certificates: &Certificates,
+        limit: Duration,
+        stop: &'a Signal,
+    ) -> Result<Self, OpenError> {
+        let mut dialogue = Self::open(info, certificates, &Limit::of(limit), stop)?;
+        let settings = info.redis_settings();
+        let answers = dialogue.ask(info.addr(), &hello(settings), &Limit::of(limit))?;
+        check_hello(settings, answers)?;
+        Ok(dialogue)
     }
 
     /// Sends commands and waits for their answers.

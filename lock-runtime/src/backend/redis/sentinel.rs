@@ -16,9 +16,9 @@ use std::time::Duration;
 use redis::{ConnectionAddr, ConnectionInfo, FromRedisValue, Value, from_redis_value};
 
 use crate::backend::ConnectError;
+use crate::backend::redis::address::{AddressListUrl, NodeAddress, joined, parse_all};
 use crate::backend::redis::dialogue::{Dialogue, Limit};
 use crate::backend::redis::errors::{OpenError, connect_error, is_wrong_password, words_of};
-use crate::backend::redis::handshake::{check_hello, hello};
 use crate::backend::redis::sentinel::election::{Election, Named, Report};
 use crate::backend::redis::tls::Certificates;
 use crate::backend::socket::{Signal, Stream, wait};
@@ -30,7 +30,7 @@ use crate::types::time::{self, Timestamp};
 use crate::user_code;
 
 /// The port of a Sentinel whose address has none.
-const PORT: &str = "26379";
+const PORT: u16 = 26379;
 /// How often each of them is asked.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// The longest that connecting, and an answer, may take.
@@ -45,8 +45,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Where Sentinels are, and what they call the primary.
 pub(crate) struct Sentinels {
     pub(crate) name: String,
-    /// `host:port`.
-    pub(crate) addresses: Vec<String>,
+    pub(crate) addresses: Vec<NodeAddress>,
     pub(crate) credentials: Option<Credentials>,
 }
 
@@ -55,64 +54,36 @@ impl Sentinels {
     /// `rediss-sentinel://`; `None` if that is not its scheme. Also returns the URL of a server with
     /// that user, password and database, whose address is that of a Sentinel.
     pub(crate) fn parse(url: &str) -> Option<Result<(Self, String), String>> {
-        let (tls, rest) = match url.strip_prefix("redis-sentinel://") {
-            Some(rest) => ("", rest),
-            None => ("s", url.strip_prefix("rediss-sentinel://")?),
-        };
-        Some(parse(tls, rest))
+        let url = AddressListUrl::parse(url, "sentinel", PORT)?;
+        Some(url.and_then(|url| {
+            let (name, database) = url.path.split_once('/').unwrap_or((url.path, ""));
+            if database.contains('/') {
+                return Err("the URL goes on after the database".to_owned());
+            }
+            let server = url.server(database).ok_or("there is none")?;
+            Ok((Self::new(name, url.addresses)?, server))
+        }))
     }
 
     /// The same from its parts.
     pub(crate) fn of(name: &str, addresses: &[String]) -> Result<(Self, String), String> {
-        let addresses: Vec<_> = addresses.iter().map(|address| with_port(address)).collect();
-        let first = addresses.first().ok_or("there is none")?;
-        let server = format!("redis://{first}/");
-        check(name, &addresses)?;
-        Ok((Self { name: name.to_owned(), addresses, credentials: None }, server))
+        let addresses = parse_all(addresses.iter().map(String::as_str), PORT)?;
+        let server = format!("redis://{}/", addresses.first().ok_or("there is none")?);
+        Ok((Self::new(name, addresses)?, server))
+    }
+
+    fn new(name: &str, addresses: Vec<NodeAddress>) -> Result<Self, String> {
+        if name.is_empty() {
+            return Err("the primary has no name".to_owned());
+        }
+        Ok(Self { name: name.to_owned(), addresses, credentials: None })
     }
 }
 
 impl fmt::Display for Sentinels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {}", self.name, self.addresses.join(","))
+        write!(f, "{} of {}", self.name, joined(&self.addresses))
     }
-}
-
-fn check(name: &str, addresses: &[String]) -> Result<(), String> {
-    if name.is_empty() {
-        return Err("the primary has no name".to_owned());
-    }
-    let is_wrong = |address: &&String| split(address).is_none_or(|(host, _)| host.is_empty());
-    match addresses.iter().find(is_wrong) {
-        Some(wrong) => Err(format!("{} is no address", printable(wrong))),
-        None => Ok(()),
-    }
-}
-
-fn parse(tls: &str, rest: &str) -> Result<(Sentinels, String), String> {
-    let (rest, query) =
-        rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
-    let mut parts = rest.split('/');
-    let hosts = parts.next().unwrap_or_default();
-    let name = parts.next().unwrap_or_default();
-    let database = parts.next().unwrap_or_default();
-    if parts.next().is_some() {
-        return Err("the URL goes on after the database".to_owned());
-    }
-    let (user, hosts) = hosts
-        .rsplit_once('@')
-        .map_or(("", hosts), |(_, rest)| (&hosts[..hosts.len() - rest.len()], rest));
-    let addresses: Vec<_> = hosts.split(',').map(with_port).collect();
-    let first = addresses.first().ok_or("there is none")?;
-    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    let server = format!("redis{tls}://{user}{first}/{database}{query}");
-    check(name, &addresses)?;
-    Ok((Sentinels { name: name.to_owned(), addresses, credentials: None }, server))
-}
-
-fn with_port(address: &str) -> String {
-    let host_end = address.rfind(']').unwrap_or(0);
-    if address[host_end..].contains(':') { address.to_owned() } else { format!("{address}:{PORT}") }
 }
 
 /// The threads that ask the Sentinels, and what they have found out.
@@ -145,7 +116,7 @@ struct Findings {
     election: Election,
     /// The primary of the last attempt to connect.
     tried: Option<Named>,
-    sentinels: BTreeMap<String, Sentinel>,
+    sentinels: BTreeMap<NodeAddress, Sentinel>,
     /// Connections to the primary.
     streams: Vec<Weak<Stream>>,
     started: bool,
@@ -226,7 +197,7 @@ impl SentinelWatch {
         }
         loop {
             if let Some(named) = state.election.primary() {
-                let address = self.shared.address(&named.host, named.port);
+                let address = self.shared.address(named);
                 state.tried = Some(named.clone());
                 return Ok(address);
             }
@@ -260,8 +231,7 @@ impl SentinelWatch {
     ) -> Result<(), OpenError> {
         let mut state = self.shared.lock();
         let primary = state.election.primary();
-        let is_current =
-            primary.is_some_and(|named| self.shared.address(&named.host, named.port) == *address);
+        let is_current = primary.is_some_and(|named| self.shared.address(named) == *address);
         if !is_current {
             let text = "the Sentinels have just named another primary; it is connected to next";
             return Err(OpenError::Unfit(ConnectErrorKind::Unreachable, text.to_owned()));
@@ -285,20 +255,12 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn address(&self, host: &str, port: u16) -> ConnectionAddr {
-        match self.info.addr() {
-            ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
-                host: host.to_owned(),
-                port,
-                insecure: *insecure,
-                tls_params: tls_params.clone(),
-            },
-            _ => ConnectionAddr::Tcp(host.to_owned(), port),
-        }
+    fn address(&self, named: &Named) -> ConnectionAddr {
+        named.address.to_connect(self.info.addr())
     }
 
     /// Starts the thread that asks one of them.
-    fn start(self: &Arc<Self>, state: &mut Findings, address: String) {
+    fn start(self: &Arc<Self>, state: &mut Findings, address: NodeAddress) {
         let Some(sentinel) = state.sentinels.get_mut(&address) else { return };
         let (shared, signal) = (Arc::clone(self), Arc::clone(&sentinel.signal));
         let asking = thread::Builder::new().name("distlock-sentinel".to_owned()).spawn(move || {
@@ -310,7 +272,7 @@ impl Shared {
         }
     }
 
-    fn watch(self: &Arc<Self>, address: &str, signal: &Signal) {
+    fn watch(self: &Arc<Self>, address: &NodeAddress, signal: &Signal) {
         while !signal.is_closed() {
             let Err(standing) = self.converse(address, signal) else { return };
             let mut state = self.lock();
@@ -325,16 +287,12 @@ impl Shared {
     }
 
     /// Connects and asks until that fails, or the manager ends.
-    fn converse(self: &Arc<Self>, address: &str, signal: &Signal) -> Result<(), Standing> {
-        let limit = || Limit { span: PATIENCE, until: time::now().plus(PATIENCE) };
-        let (host, port) = split(address).ok_or_else(|| silent("it is no address"))?;
-        let info = self.info.clone().set_addr(self.address(host, port));
+    fn converse(self: &Arc<Self>, address: &NodeAddress, signal: &Signal) -> Result<(), Standing> {
+        let limit = || Limit::of(PATIENCE);
+        let info = self.info.clone().set_addr(address.to_connect(self.info.addr()));
         let failed = |error| of_error(info.addr(), error);
         let mut dialogue =
-            Dialogue::open(&info, &self.certificates, &limit(), signal).map_err(failed)?;
-        let settings = info.redis_settings();
-        let answers = dialogue.ask(info.addr(), &hello(settings), &limit()).map_err(failed)?;
-        check_hello(settings, answers).map_err(|error| failed(error.into()))?;
+            Dialogue::greet(&info, &self.certificates, PATIENCE, signal).map_err(failed)?;
         let mut first = redis::pipe();
         first.cmd("SENTINEL").arg("MYID").cmd("SUBSCRIBE").arg("+switch-master");
         let answers = dialogue.ask(info.addr(), &first, &limit()).map_err(failed)?;
@@ -351,7 +309,7 @@ impl Shared {
                 dialogue.ask(info.addr(), &question, &limit()).map_err(failed)?.into_iter();
             let primary = read(answers.next()).map_err(failed)?;
             let others: Vec<_> = read(answers.next()).map_err(failed)?;
-            self.reported(address, &id, asked, primary, &others)?;
+            self.reported(address, &id, asked, &primary, &others)?;
             dialogue.listen(asked.plus(INTERVAL)).map_err(failed)?;
         }
         Ok(())
@@ -359,21 +317,22 @@ impl Shared {
 
     fn reported(
         self: &Arc<Self>,
-        address: &str,
+        address: &NodeAddress,
         id: &str,
         at: Timestamp,
-        mut primary: HashMap<String, String>,
+        primary: &HashMap<String, String>,
         others: &[HashMap<String, String>],
     ) -> Result<(), Standing> {
         let number = |text: Option<&String>| text.and_then(|text| text.parse::<u64>().ok());
         let epoch = number(primary.get("config-epoch")).unwrap_or(0);
         let port = number(primary.get("port")).and_then(|port| u16::try_from(port).ok());
-        let (Some(host), Some(port @ 1..)) = (primary.remove("ip"), port) else {
+        let at_host = |host: &str| NodeAddress::new(host, port?);
+        let Some(primary) = primary.get("ip").and_then(|host| at_host(host)) else {
             return Err(silent("it names no address of the primary"));
         };
         let known: Vec<_> = others.iter().filter_map(Other::new).collect();
         let ids = known.iter().map(|other| other.id.to_owned()).collect();
-        let report = Report { primary: Named { host, port, epoch }, others: ids, at };
+        let report = Report { primary: Named { address: primary, epoch }, others: ids, at };
         let mut state = self.lock();
         if let Some(sentinel) = state.sentinels.get_mut(address) {
             sentinel.standing = Standing::Answered;
@@ -405,26 +364,19 @@ impl Shared {
 /// Another Sentinel, as one says.
 struct Other<'a> {
     id: &'a str,
-    address: String,
+    address: NodeAddress,
 }
 
 impl<'a> Other<'a> {
     fn new(said: &'a HashMap<String, String>) -> Option<Self> {
         let id = said.get("runid").filter(|id| !id.is_empty())?;
-        let (host, port) = (said.get("ip")?, said.get("port")?);
-        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-        Some(Self { id, address: format!("{host}:{port}") })
+        let address = NodeAddress::new(said.get("ip")?, said.get("port")?.parse().ok()?)?;
+        Some(Self { id, address })
     }
 }
 
-fn split(address: &str) -> Option<(&str, u16)> {
-    let (host, port) = address.rsplit_once(':')?;
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    Some((host, port.parse().ok()?))
-}
-
 impl Findings {
-    fn add(&mut self, address: String, listed: bool) {
+    fn add(&mut self, address: NodeAddress, listed: bool) {
         // Without a signal it is not asked: the process has no file descriptors left.
         let Ok(signal) = Signal::new() else { return };
         let signal = Arc::new(signal);
@@ -433,13 +385,13 @@ impl Findings {
     }
 
     /// Whether nobody asks the Sentinel with this id and this address yet.
-    fn is_new(&self, address: &str, id: &str) -> bool {
+    fn is_new(&self, address: &NodeAddress, id: &str) -> bool {
         !self.sentinels.contains_key(address)
             && !self.sentinels.values().any(|sentinel| sentinel.id.as_deref() == Some(id))
     }
 
     /// The Sentinel at this address has this id. Returns `false` if it is asked at another one.
-    fn identified(&mut self, address: &str, id: &str) -> bool {
+    fn identified(&mut self, address: &NodeAddress, id: &str) -> bool {
         let is_double = self
             .sentinels
             .iter()
@@ -455,7 +407,7 @@ impl Findings {
     }
 
     /// Returns whether it is to be asked again.
-    fn failed(&mut self, address: &str, standing: Standing) -> bool {
+    fn failed(&mut self, address: &NodeAddress, standing: Standing) -> bool {
         let Some(sentinel) = self.sentinels.get_mut(address) else { return false };
         if let Some(id) = sentinel.id.take() {
             self.election.is_silent(&id);
@@ -515,13 +467,15 @@ impl Findings {
 
 impl Sentinel {
     /// Why it names no primary.
-    fn problem(&self, address: &str) -> Option<String> {
+    fn problem(&self, address: &NodeAddress) -> Option<String> {
         match &self.standing {
             Standing::Answered | Standing::Double => None,
             Standing::Pending => Some(format!("{address} has not answered")),
             Standing::UnknownName => Some(format!("{address} does not know it")),
             Standing::NoSentinel => Some(format!("{address} is a server")),
-            Standing::Silent(why) | Standing::Refused(why) if why.starts_with(address) => {
+            Standing::Silent(why) | Standing::Refused(why)
+                if why.starts_with(&address.to_string()) =>
+            {
                 Some(why.clone())
             }
             Standing::Silent(why) | Standing::Refused(why) => Some(format!("{address}: {why}")),

@@ -19,7 +19,7 @@ fn a_tcp_socket_sends_small_commands_at_once_and_notices_a_dead_network() {
     let info = Client::open(address).unwrap().get_connection_info().clone();
     let space = Keyspace::new("lock:".to_owned());
     let server = RedisServer::new(info, None, None, Certificates::default(), None, space).unwrap();
-    let limit = Limit { span: GREETING, until: time::now().plus(GREETING) };
+    let limit = Limit::of(GREETING);
     let stop = Signal::new().unwrap();
     let dialogue = Dialogue::open(&server.info, &server.certificates, &limit, &stop);
     let transport = dialogue.map_err(drop).unwrap().transport;

@@ -9,7 +9,7 @@ use redis::RedisError;
 
 use crate::api::manager::LockManager;
 use crate::backend::redis::errors::call_error;
-use crate::backend::redis::sentinel;
+use crate::backend::redis::{cluster, sentinel};
 use crate::error::{ClosedReason, DeadlockKind, LockError};
 use crate::protocol::connection::ConnectErrorKind;
 use crate::protocol::replicas::Confirmations;
@@ -53,7 +53,7 @@ fn cases() -> impl Iterator<Item = (&'static str, LockError)> {
     of_others
         .chain(of_replicas())
         .chain(of_the_server())
-        .chain(of_sentinels())
+        .chain(of_no_server())
         .chain(replies())
         .chain(config())
 }
@@ -190,8 +190,9 @@ fn of_the_server() -> Vec<(&'static str, LockError)> {
     ]
 }
 
-fn of_sentinels() -> impl Iterator<Item = (&'static str, LockError)> {
-    sentinel::tests::errors().into_iter().map(|(name, error)| {
+/// Of Sentinels or nodes that lead to no server.
+fn of_no_server() -> impl Iterator<Item = (&'static str, LockError)> {
+    sentinel::tests::errors().into_iter().chain(cluster::tests::errors()).map(|(name, error)| {
         let failure = match error.kind {
             ConnectErrorKind::Unreachable => Failure::Unavailable,
             ConnectErrorKind::Permanent => Failure::Refused,
@@ -239,6 +240,9 @@ fn config() -> Vec<(&'static str, LockError)> {
     let sentinel = |name, addresses: &[&'static str]| {
         LockManager::builder().sentinel(name, addresses.iter().copied()).build().map(drop)
     };
+    let cluster = |addresses: &[&'static str]| {
+        LockManager::builder().cluster(addresses.iter().copied()).build().map(drop)
+    };
     let second = Duration::from_secs(1);
     let refused = [
         ("config, no server", LockManager::builder().build().map(drop)),
@@ -247,6 +251,13 @@ fn config() -> Vec<(&'static str, LockError)> {
         ("config, no Sentinel", sentinel("locks", &[])),
         ("config, no name", url("redis-sentinel://sentinel-1/")),
         ("config, no address", sentinel("locks", &["sentinel-1:x"])),
+        ("config, no node", cluster(&[])),
+        ("config, URL as a node", cluster(&["redis://node-1:7000"])),
+        ("config, database of a cluster", url("redis-cluster://me:a-secret@node-1/2")),
+        (
+            "config, database for a cluster",
+            LockManager::builder().cluster(["node-1"]).database(2).build().map(drop),
+        ),
         ("config, ttl of zero", ttl(Duration::ZERO)),
         ("config, short ttl", ttl(Duration::from_micros(9500))),
         ("config, long ttl", ttl(31 * 24 * 3600 * second)),

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::backend::redis::address::NodeAddress;
 use crate::types::time::Timestamp;
 
 /// A report that is not repeated for so long does not count any more.
@@ -14,15 +15,8 @@ const FRESH: Duration = Duration::from_secs(5);
 /// The address of a primary, and the configuration epoch that named it, which a failover raises.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Named {
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    pub(crate) address: NodeAddress,
     pub(crate) epoch: u64,
-}
-
-impl Named {
-    fn is_at(&self, other: &Self) -> bool {
-        (&self.host, self.port) == (&other.host, other.port)
-    }
 }
 
 /// What a Sentinel says. Sentinels are known by their ids, because names and addresses of one may
@@ -103,11 +97,11 @@ impl Election {
         if is_older && !agreement.is_unanimous() {
             return false;
         }
-        let moved = self.primary.as_ref().is_none_or(|primary| !primary.is_at(named));
+        let moved = self.primary.as_ref().is_none_or(|primary| primary.address != named.address);
         let mut named_at: Vec<_> = self
             .reports
             .values()
-            .filter(|report| report.primary.is_at(named))
+            .filter(|report| report.primary.address == named.address)
             .map(|report| report.at)
             .collect();
         named_at.sort_unstable();
@@ -123,7 +117,7 @@ impl Election {
         let known = ids.collect::<BTreeSet<_>>().len().max(self.listed);
         let mut counts: Vec<(Named, usize)> = Vec::new();
         for (_, Report { primary, .. }) in fresh() {
-            match counts.iter_mut().find(|(named, _)| named.is_at(primary)) {
+            match counts.iter_mut().find(|(named, _)| named.address == primary.address) {
                 Some((named, count)) => {
                     named.epoch = named.epoch.max(primary.epoch);
                     *count += 1;

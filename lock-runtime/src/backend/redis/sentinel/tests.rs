@@ -8,7 +8,7 @@ fn a_url_names_the_sentinels_the_primary_and_the_server() {
     let url = "redis-sentinel://app:p%40ss@s1:7000,s2,[::1]:7/locks/3";
     let (sentinels, server) = Sentinels::parse(url).unwrap().unwrap();
     assert_eq!(sentinels.name, "locks");
-    assert_eq!(sentinels.addresses, ["s1:7000", "s2:26379", "[::1]:7"]);
+    assert_eq!(joined(&sentinels.addresses), "s1:7000,s2:26379,[::1]:7");
     assert_eq!(server, "redis://app:p%40ss@s1:7000/3");
     assert_eq!(sentinels.to_string(), "locks of s1:7000,s2:26379,[::1]:7");
     let (_, server) = Sentinels::parse("rediss-sentinel://s1/locks").unwrap().unwrap();
@@ -25,11 +25,8 @@ fn a_url_that_lacks_something_is_refused() {
     assert!(Sentinels::of("", &["s1".to_owned()]).is_err());
 }
 
-#[test]
-fn an_address_has_a_host_and_a_port() {
-    assert_eq!(split("s1:7"), Some(("s1", 7)));
-    assert_eq!(split("[::1]:7"), Some(("::1", 7)));
-    assert_eq!(split("s1"), None);
+fn node(address: &str) -> NodeAddress {
+    NodeAddress::parse(address, PORT).expect("it is one")
 }
 
 /// One of three Sentinels names this port of this machine.
@@ -38,7 +35,7 @@ fn names(watch: &SentinelWatch, sentinel: &str, port: u16, epoch: u64) {
         [("ip", "127.0.0.1"), ("port", &port.to_string()), ("config-epoch", &epoch.to_string())]
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let said = HashMap::from(said);
-    let reported = watch.shared.reported(sentinel, sentinel, time::now(), said, &[]);
+    let reported = watch.shared.reported(&node(sentinel), sentinel, time::now(), &said, &[]);
     assert!(reported.is_ok());
 }
 
@@ -48,7 +45,7 @@ fn the_connection_to_a_primary_ends_when_another_one_is_named() {
     let port = listener.local_addr().unwrap().port();
     let info = redis::Client::open(format!("redis://127.0.0.1:{port}/")).unwrap();
     let info = info.get_connection_info().clone();
-    let addresses = ["s1", "s2", "s3"].map(with_port).to_vec();
+    let addresses = ["s1", "s2", "s3"].map(node).to_vec();
     let sentinels = Sentinels { name: "locks".to_owned(), addresses, credentials: None };
     let watch = SentinelWatch::new(sentinels, &info, &Arc::default());
     names(&watch, "s1:26379", port, 1);
@@ -78,11 +75,11 @@ fn text(standing: impl Fn(usize) -> Standing) -> ConnectError {
         started: true,
     };
     for number in 0..3 {
-        let address = format!("sentinel-{}:26379", number + 1);
+        let address = node(&format!("sentinel-{}", number + 1));
         findings.add(address.clone(), true);
         let standing = standing(number);
         if let Standing::Answered = standing {
-            let primary = Named { host: "10.0.0.1".to_owned(), port: 6379, epoch: 0 };
+            let primary = Named { address: node("10.0.0.1:6379"), epoch: 0 };
             let report = Report { primary, others: Vec::new(), at: time::now() };
             findings.election.reported(time::now(), number.to_string(), report);
         }
@@ -124,7 +121,7 @@ fn a_pause_ends_when_another_primary_is_named() {
     let name = |port: &str| {
         let primary = [("ip", "127.0.0.1"), ("port", port), ("config-epoch", port)];
         let primary = primary.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        assert!(watch.shared.reported("s1:26379", "id", time::now(), primary, &[]).is_ok());
+        assert!(watch.shared.reported(&node("s1"), "id", time::now(), &primary, &[]).is_ok());
     };
     let (stop, later) = (Signal::new().unwrap(), |ms| time::now().plus(Duration::from_millis(ms)));
     name("1");

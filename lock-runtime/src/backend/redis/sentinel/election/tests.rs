@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn named(port: u16, epoch: u64) -> Named {
-    Named { host: "10.0.0.1".to_owned(), port, epoch }
+    let address = NodeAddress::new("10.0.0.1", port).expect("it is one");
+    Named { address, epoch }
 }
 
 fn at(seconds: u64) -> Timestamp {
@@ -18,7 +19,7 @@ fn says(election: &mut Election, seconds: u64, who: u8, port: u16, epoch: u64) -
 }
 
 fn port(election: &Election) -> Option<u16> {
-    election.primary().map(|primary| primary.port)
+    election.primary().map(|primary| primary.address.port())
 }
 
 #[test]
@@ -147,11 +148,11 @@ proptest! {
                 }
             };
             let primary = election.primary().cloned();
-            let port = |primary: &Option<Named>| primary.as_ref().map(|primary| primary.port);
-            prop_assert_eq!(moved, port(&primary) != port(&before));
+            let port = |primary: &Named| primary.address.port();
+            prop_assert_eq!(moved, primary.as_ref().map(port) != before.as_ref().map(port));
             if let Some(new) = primary.as_ref().filter(|_| primary != before) {
                 let agree = latest.iter().flatten();
-                let agree = agree.filter(|(at, port)| now - at < 5 && *port == new.port).count();
+                let agree = agree.filter(|(at, named)| now - at < 5 && *named == port(new)).count();
                 prop_assert!(agree >= 2);
                 let is_older = before.is_some_and(|before| new.epoch < before.epoch);
                 prop_assert!(!is_older || agree == 3);
