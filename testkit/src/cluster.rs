@@ -76,9 +76,21 @@ impl Cluster {
     ///
     /// If a process cannot be started.
     pub fn bare(primaries: usize) -> io::Result<Self> {
+        Self::bare_with(primaries, |_, builder| builder)
+    }
+
+    /// The same with more settings for each node, by its index.
+    ///
+    /// # Errors
+    ///
+    /// If a process cannot be started.
+    pub fn bare_with(
+        primaries: usize,
+        settings_of: impl Fn(usize, Builder) -> Builder,
+    ) -> io::Result<Self> {
         let bus_ports = bus_ports(primaries)?;
-        let nodes =
-            bus_ports.iter().map(|port| settings(port).start()).collect::<Result<_, _>>()?;
+        let start = |(index, port)| settings_of(index, settings(port)).start();
+        let nodes = bus_ports.iter().enumerate().map(start).collect::<Result<_, _>>()?;
         Ok(Self::of(nodes, Vec::new(), bus_ports, primaries))
     }
 

@@ -21,6 +21,7 @@ use crate::backend::redis::address::{AddressListUrl, NodeAddress, joined, parse_
 use crate::backend::redis::cluster::topology::{Topology, Unusable, redirected};
 use crate::backend::redis::dialogue::{Dialogue, Limit};
 use crate::backend::redis::errors::{OpenError, connect_error};
+use crate::backend::redis::preflight::Denied;
 use crate::backend::server::Server;
 use crate::backend::socket::Signal;
 use crate::protocol::connection::ConnectErrorKind;
@@ -200,13 +201,10 @@ impl Discovery {
                 Topology::parse(&slots, &info, node, &translate).map_err(Problem::Unusable)
             }
             Ok(Answers::NoCluster) => Err(Problem::NoCluster),
-            Err(ConnectError { kind, text }) => {
-                let text = text.trim_end_matches('.').to_owned();
-                Err(match kind {
-                    ConnectErrorKind::Permanent => Problem::Refused(text),
-                    ConnectErrorKind::Unreachable => Problem::Silent(text),
-                })
-            }
+            Err(ConnectError { kind, text }) => Err(match kind {
+                ConnectErrorKind::Permanent => Problem::Refused(text),
+                ConnectErrorKind::Unreachable => Problem::Silent(text),
+            }),
         }
     }
 }
@@ -236,36 +234,25 @@ fn ask_node(
     };
     let failed = |error| connect_error(info.addr(), error, like.credentials.is_some());
     let answers = answers().map_err(failed)?;
-    let mut values = Vec::with_capacity(2);
-    for answer in answers {
-        match answer.extract_error() {
-            Ok(value) => values.push(value),
-            Err(error) if error.code() == Some("NOPERM") => {
-                let user = info.redis_settings().username().unwrap_or("default");
-                let text = format!(
-                    "the user '{user}' lacks the rights to ask for the nodes of the cluster; run \
-                     in each of them: ACL SETUSER {user} +cluster|slots +cluster|info"
-                );
-                return Err(failed(OpenError::Unfit(ConnectErrorKind::Permanent, text)));
-            }
-            Err(error) => {
-                let words = error.to_string().to_lowercase();
-                if words.contains("cluster support disabled") || words.contains("unknown command") {
-                    return Ok(Answers::NoCluster);
-                }
-                return Err(failed(error.into()));
-            }
-        }
+    let mut denied = Denied::none(&like.space);
+    for (command, answer) in ["cluster slots", "cluster info"].into_iter().zip(&answers) {
+        denied.note_answer(command, answer);
     }
-    match &mut values[..] {
-        [slots, Value::BulkString(info)] => {
-            let (slots, info) = (slots.clone(), String::from_utf8_lossy(info).into_owned());
+    denied.check(info.redis_settings().username().unwrap_or("default")).map_err(failed)?;
+    let mut answers = answers.into_iter().map(Value::extract_error);
+    let mut next = || answers.next().unwrap_or(Ok(Value::Nil));
+    match (next(), next()) {
+        (Ok(slots), Ok(info)) => {
+            let info = topology::text(&info).unwrap_or_default().to_owned();
             Ok(Answers::Cluster { slots, info })
         }
-        [slots, Value::VerbatimString { text, .. }] => {
-            Ok(Answers::Cluster { slots: slots.clone(), info: std::mem::take(text) })
+        (Err(error), _) | (_, Err(error)) => {
+            let words = error.to_string().to_lowercase();
+            if words.contains("cluster support disabled") || words.contains("unknown command") {
+                return Ok(Answers::NoCluster);
+            }
+            Err(failed(error.into()))
         }
-        _ => Ok(Answers::Cluster { slots: Value::Nil, info: String::new() }),
     }
 }
 
@@ -273,7 +260,8 @@ fn ask_node(
 enum Problem {
     Unusable(Unusable),
     NoCluster,
-    /// It does not accept the client, which another attempt does not change.
+    /// It does not accept the client, which another attempt does not change: a text with its
+    /// address and advice.
     Refused(String),
     Silent(String),
 }
@@ -298,6 +286,10 @@ fn why_there_is_none(problems: &BTreeMap<NodeAddress, Problem>) -> ConnectError 
     use ConnectErrorKind::{Permanent, Unreachable};
 
     let any = |is: fn(&Problem) -> bool| problems.values().any(is);
+    let refused = problems.values().find_map(|problem| match problem {
+        Problem::Refused(text) => Some(text.clone()),
+        _ => None,
+    });
     let why: Vec<_> = problems.iter().map(|(node, problem)| problem.at(node)).collect();
     let why = why.join(", ").replace(';', ",");
     let (kind, text) = if any(|one| matches!(one, Problem::Unusable(Unusable::Down(_)))) {
@@ -312,11 +304,7 @@ fn why_there_is_none(problems: &BTreeMap<NodeAddress, Problem>) -> ConnectError 
              create`"
         );
         (Unreachable, text)
-    } else if any(|one| matches!(one, Problem::Refused(_))) {
-        let text = format!(
-            "the nodes of the cluster do not accept this client ({why}); all of them have to \
-             accept the user, the password and the kind of connection that the URL names"
-        );
+    } else if let Some(text) = refused {
         (Permanent, text)
     } else if any(|one| matches!(one, Problem::NoCluster)) {
         let text = format!("this is no Redis Cluster ({why}); write redis:// for a single server");

@@ -153,7 +153,7 @@ fn nodes_that_refuse_the_user_are_named() {
     server.command(&["ACL", "SETUSER", "app", "on", ">pw", "+hello"]);
     let error = discover(&with("app:pw")).map(|topology| topology.nodes).unwrap_err();
     assert!(matches!(error.kind, ConnectErrorKind::Permanent));
-    assert!(error.text.contains("+cluster|slots +cluster|info"), "{}", error.text);
+    assert!(error.text.contains("lacks +cluster|slots +cluster|info;"), "{}", error.text);
     // It has not been joined with others.
     server.command(&["ACL", "SETUSER", "app", "+cluster|slots", "+cluster|info"]);
     let text = text(&with("app:pw"));
@@ -186,6 +186,39 @@ fn addresses_of_nodes_are_mapped_and_those_of_seeds_are_not() {
     assert_eq!(server.info.addr().to_string(), "127.0.0.1:9");
 }
 
+/// Nodes whose own addresses lead nowhere: the names by which clients are to find them do.
+#[test]
+fn nodes_are_found_by_the_kind_of_address_that_they_prefer() {
+    let all = Cluster::start().unwrap();
+    let set = |name: &str, value: &str| {
+        (0..6).for_each(|node| drop(all.node(node).command(&["CONFIG", "SET", name, value])));
+    };
+    let seed = &all.addresses()[4];
+    let hosts = |map: Option<AddressMap>| {
+        let topology = discover(&discovery_of(&format!("redis-cluster://{seed}"), map)).unwrap();
+        let mut hosts: Vec<_> = topology.nodes.iter().map(|node| node.host().to_owned()).collect();
+        hosts.sort();
+        hosts.dedup();
+        hosts.join(" ")
+    };
+    // None has a name: they answer with `?`, and metadata that has the address.
+    set("cluster-preferred-endpoint-type", "hostname");
+    assert_eq!(hosts(None), "127.0.0.1");
+    set("cluster-announce-hostname", "nodes.invalid");
+    eventually(LIMIT, "all have heard of the name", || hosts(None) == "nodes.invalid");
+    let map: AddressMap = Arc::new(|host, port| {
+        assert_eq!(host, "nodes.invalid");
+        Some(("localhost".to_owned(), port))
+    });
+    assert_eq!(hosts(Some(map)), "localhost");
+    // The host that was asked is right.
+    set("cluster-preferred-endpoint-type", "unknown-endpoint");
+    assert_eq!(hosts(None), "127.0.0.1");
+    let seed = seed.replace("127.0.0.1", "localhost");
+    let topology = discover(&discovery(&[&seed])).unwrap();
+    assert!(topology.nodes.iter().all(|node| node.host() == "localhost"), "{topology:?}");
+}
+
 /// The text of each reason why the nodes are not found.
 pub(crate) fn errors() -> [(&'static str, ConnectError); 6] {
     let of = |problem: &dyn Fn(usize) -> Problem| {
@@ -200,7 +233,9 @@ pub(crate) fn errors() -> [(&'static str, ConnectError); 6] {
         of(&|number| if number == 1 { problem() } else { silent(number) })
     };
     let password = || {
-        Problem::Refused("WRONGPASS invalid username-password pair or user is disabled".to_owned())
+        Problem::Refused(
+            "node-1:6379: WRONGPASS invalid username-password pair or user is disabled".to_owned(),
+        )
     };
     [
         ("cluster, down", one(|| Problem::Unusable(Unusable::Down("fail".to_owned())))),
