@@ -14,14 +14,12 @@ use std::time::Duration;
 use crate::protocol::Protocol;
 use crate::protocol::commands::CommandKind;
 use crate::protocol::request::Output;
-use crate::protocol::timing::Timers;
+use crate::protocol::timing::{PROBE_AFTER, Timers, spread};
 use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::time::Timestamp;
 use crate::wire::command::{Command, Probe};
 use crate::wire::reply::ProbeReply;
 
-/// Most waits are over by then and need no probe.
-pub(crate) const PROBE_AFTER: Duration = Duration::from_millis(200);
 /// Well within the time for which a registered wait counts.
 const PROBE_AGAIN: Duration = Duration::from_millis(300);
 /// How soon a suspected cycle is checked again.
@@ -134,11 +132,9 @@ impl ProbedWait {
 }
 
 impl Probes {
-    /// Spread by a tenth either way with the bits of the id, so that waits of one moment drift
-    /// apart.
     fn schedule(&mut self, id: RequestId, now: Timestamp, after: Duration) {
         if let Some(wait) = self.waits.get_mut(&id) {
-            let due = now.plus(after * 9 / 10 + after / 5 * u32::from(id.jitter()) / 255);
+            let due = now.plus(spread(after, id));
             self.timers.set(id, &mut wait.due, Some(due));
         }
     }

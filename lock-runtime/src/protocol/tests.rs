@@ -1,6 +1,7 @@
 //! The machine, driven by hand: no server, no clock.
 
 pub(crate) mod byzantine;
+mod cycle_watch;
 pub(crate) mod deadlock;
 pub(crate) mod doubt;
 pub(crate) mod failover;

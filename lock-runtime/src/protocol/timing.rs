@@ -75,6 +75,8 @@ pub(crate) const TRUSTED: Duration = Duration::from_secs(2);
 pub(crate) const TOMBSTONE: Duration = Duration::from_secs(60);
 /// How soon a command is retried that the server could not execute.
 pub(crate) const RETRY: Duration = Duration::from_millis(50);
+/// Most waits are over by then and need no deadlock detection.
+pub(crate) const PROBE_AFTER: Duration = Duration::from_millis(200);
 /// When a slow wait is reported first; then at twice that, and so on.
 const LONG_WAIT: Duration = Duration::from_secs(10);
 
@@ -130,6 +132,12 @@ pub fn claim_ttl(ttl: Duration) -> Duration {
     WAITER_LEASE.min(ttl)
 }
 
+/// A time spread by a tenth either way with the bits of a request id, so that what begins in one
+/// moment drifts apart.
+pub(crate) fn spread(after: Duration, id: RequestId) -> Duration {
+    after * 9 / 10 + after / 5 * u32::from(id.jitter()) / 255
+}
+
 /// In whole milliseconds, rounded up.
 pub(crate) fn whole_millis(span: Duration) -> Duration {
     let millis = u64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
@@ -183,12 +191,10 @@ impl Timing {
         self.valid_until(queued_as_of, WAITER_LEASE.saturating_sub(server_ttl_slack).min(ttl))
     }
 
-    /// When a hold that was renewed at `sent` is renewed next: after a third of the ttl, spread by
-    /// a tenth either way with the bits of its request id, so that holds of one moment drift apart.
+    /// When a hold that was renewed at `sent` is renewed next: after a third of the ttl, spread.
     #[must_use]
     pub(crate) fn renew_at(sent: Timestamp, ttl: Duration, id: RequestId) -> Timestamp {
-        let third = ttl / 3;
-        sent.plus(third * 9 / 10 + third / 5 * u32::from(id.jitter()) / 255)
+        sent.plus(spread(ttl / 3, id))
     }
 
     /// How much earlier than due a renewal may join a batch.

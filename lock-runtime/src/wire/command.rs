@@ -1,6 +1,7 @@
 //! The commands to the server, and the call of a script that each is sent as. Commands about
 //! unrelated locks may share one call: [`Command::encode_batch`].
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +74,19 @@ pub enum Command {
     },
     /// Register a waiting request and look for a cycle.
     Probe(Probe),
+    /// Register a waiting request under a section around it, or take that back. In a cluster.
+    Register {
+        /// The section.
+        section: RequestId,
+        /// The request.
+        id: RequestId,
+        /// What it waits for; `None` if it does not wait any more.
+        wait: Option<RegisteredWait>,
+    },
+    /// Read which request holds this key.
+    LookAtHold(Arc<str>),
+    /// Read which requests wait inside this section.
+    LookAtSection(RequestId),
     /// Receive notifications about the locks of a slot of a cluster, from now on.
     Subscribe(Slot),
     /// Open the tokens of a slot of a cluster.
@@ -188,6 +202,19 @@ pub struct Probe {
     pub owner: OwnerInfo,
 }
 
+/// What is registered of a request that waits inside sections, in a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisteredWait {
+    /// The number of the registration.
+    pub count: u64,
+    /// What it waits for.
+    pub target: WaitTarget,
+    /// The key that it waits for: for people to read, and the target of [`WaitTarget::Key`].
+    pub key: Arc<str>,
+    /// For people to read; the age of the wait by this counts.
+    pub owner: OwnerInfo,
+}
+
 /// What a request waits for at some instant, and inside of which sections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitState {
@@ -214,6 +241,8 @@ impl Command {
             Self::RaiseMaxLease(_)
             | Self::Wait { .. }
             | Self::CountReplicas
+            | Self::LookAtHold(_)
+            | Self::LookAtSection(_)
             | Self::Subscribe(_) => {
                 return None;
             }
@@ -225,13 +254,14 @@ impl Command {
             Self::Reclaim(..) => Script::Reclaim,
             Self::Inspect { .. } => Script::Inspect,
             Self::Probe(_) => Script::Probe,
+            Self::Register { .. } => Script::Register,
             Self::Open(_) => Script::Open,
             Self::Asking(command) => return command.script(),
         })
     }
 
-    /// Appends the script call for this command to a server with this mark; returns whether it has
-    /// one.
+    /// Appends this command to a server with this mark as it goes over the wire; returns whether it
+    /// is one script call or one command of the server.
     pub fn encode(&self, space: &Keyspace, mark: Mark, out: &mut Vec<u8>) -> bool {
         match self {
             Self::Acquire(acquire) => acquire.encode(space, mark, out),
@@ -275,6 +305,25 @@ impl Command {
                 return false;
             }
             Self::Probe(probe) => probe.encode(space, out),
+            Self::Register { section, id, wait } => {
+                let mut call = ScriptCall::begin(Script::Register, 1, 3, out);
+                call.word(&[space.blocked(*section).as_bytes()]);
+                call.word(&[&id.hex()]);
+                call.number(millis(WAITER_LEASE));
+                match wait {
+                    Some(wait) => wait.encode(&mut call),
+                    None => call.word(&[]),
+                }
+            }
+            Self::LookAtHold(key) => {
+                // Unlike GET no error if the key has another type.
+                let mut call = ScriptCall::of_server("MGET", 1, out);
+                call.word(&space.hold_parts(key));
+            }
+            Self::LookAtSection(section) => {
+                let mut call = ScriptCall::of_server("HGETALL", 1, out);
+                call.word(&[space.blocked(*section).as_bytes()]);
+            }
             Self::Open(open) => open.encode(space, mark, out),
             Self::Asking(command) => return command.encode(space, mark, out),
         }
@@ -479,11 +528,25 @@ impl Probe {
         call.number(millis(PROBE_TTL));
         call.number(PROBE_LIMIT.into());
         call.number(u64::try_from(self.waited.as_micros()).unwrap_or(u64::MAX));
-        match self.target {
-            WaitTarget::Key => call.word(&[b"-"]),
-            WaitTarget::Section(section) => call.word(&[&section.hex()]),
-        }
+        call.word(&[self.target.to_string().as_bytes()]);
         call.word(&[self.key.as_bytes()]);
         call.word(&[self.owner.to_string().as_bytes()]);
+    }
+}
+
+impl RegisteredWait {
+    fn encode(&self, call: &mut ScriptCall<'_>) {
+        let Self { count, target, key, owner } = self;
+        call.word(&[format!("n{count} {target} {} {key} {owner}", key.len()).as_bytes()]);
+    }
+}
+
+/// The section, or a dash.
+impl fmt::Display for WaitTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key => f.write_str("-"),
+            Self::Section(section) => section.fmt(f),
+        }
     }
 }

@@ -102,10 +102,12 @@ impl Keyspace {
         format!("{}max_lease", self.prefix)
     }
 
-    /// The requests that wait inside a section.
+    /// The requests that wait inside a section. In a cluster it is in the slot that belongs to the
+    /// section.
     #[must_use]
     pub fn blocked(&self, section: RequestId) -> String {
-        format!("{}blocked:{section}", self.prefix)
+        let (open, close) = if self.sharded { ("{", "}") } else { ("", "") };
+        format!("{}blocked:{open}{section}{close}", self.prefix)
     }
 
     /// The channel on which one process receives notifications.

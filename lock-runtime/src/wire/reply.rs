@@ -7,7 +7,7 @@ use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
 use crate::types::pause::{GrantPause, PauseReason};
 use crate::types::request_id::RequestId;
-use crate::wire::command::{Acquire, Command, Probe, Renewal};
+use crate::wire::command::{Acquire, Command, Probe, Renewal, WaitTarget};
 use crate::wire::keyspace::{MAX_FENCE_RANGE, Mark, lease_step_for};
 use crate::wire::slot::Slot;
 
@@ -36,6 +36,12 @@ pub enum Reply {
     Inspection(LockState),
     /// To [`Command::Probe`].
     Probed(ProbeReply),
+    /// To [`Command::Register`].
+    Registered,
+    /// To [`Command::LookAtHold`].
+    Holder(Option<RequestId>),
+    /// To [`Command::LookAtSection`].
+    Blocked(Vec<BlockedWait>),
     /// To [`Command::Subscribe`].
     Subscribed,
     /// To [`Command::Open`].
@@ -188,6 +194,17 @@ pub struct BlockedRequest {
     pub owner: OwnerInfo,
 }
 
+/// A request that waits inside a section, as it is registered in a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockedWait {
+    /// The request.
+    pub request: BlockedRequest,
+    /// The number of its latest registration.
+    pub count: u64,
+    /// What it waits for.
+    pub target: WaitTarget,
+}
+
 impl Reply {
     /// Whether it grants a lock.
     pub(crate) const fn is_grant(&self) -> bool {
@@ -215,6 +232,9 @@ impl Command {
             Self::CountReplicas => answer.text().map(online_replicas).map(Reply::OnlineReplicas),
             Self::Inspect { .. } => inspection(answer).map(Reply::Inspection),
             Self::Probe(probe) => probe.decode(answer).map(Reply::Probed),
+            Self::Register { .. } => answer.is(1).then_some(Reply::Registered),
+            Self::LookAtHold(_) => holder(answer).map(Reply::Holder),
+            Self::LookAtSection(_) => blocked(answer).map(Reply::Blocked),
             Self::Subscribe(_) => answer.text().map(|_| Reply::Subscribed),
             Self::Open(_) => answer.text().map(|_| Reply::Opened),
             Self::Asking(command) => return command.decode(answer),
@@ -249,6 +269,9 @@ impl Command {
             Self::CountReplicas => "info replication",
             Self::Inspect { .. } => "inspect",
             Self::Probe(_) => "probe",
+            Self::Register { .. } => "register",
+            Self::LookAtHold(_) => "mget",
+            Self::LookAtSection(_) => "hgetall",
             Self::Subscribe(_) => "subscribe",
             Self::Open(_) => "open",
             Self::Asking(command) => command.verb(),
@@ -459,6 +482,38 @@ fn member(words: &[RawReply]) -> Option<BlockedRequest> {
         key: key.text()?.to_owned(),
         owner: OwnerInfo::parse(owner.text()?)?,
     })
+}
+
+/// The request that has the one key of an MGET. One that has released it, or another client's, is
+/// none.
+fn holder(answer: &RawReply) -> Option<Option<RequestId>> {
+    let [value] = answer.list()? else { return None };
+    let holder = value.text().and_then(HolderInfo::parse).filter(|holder| !holder.is_kept());
+    Some(holder.map(|holder| holder.id))
+}
+
+fn blocked(answer: &RawReply) -> Option<Vec<BlockedWait>> {
+    let pairs = answer.list()?.chunks(2);
+    pairs.map(|pair| blocked_wait(pair.first()?.text()?, pair.get(1)?.text()?)).collect()
+}
+
+fn blocked_wait(id: &str, entry: &str) -> Option<BlockedWait> {
+    let mut words = entry.splitn(5, ' ');
+    let refreshed_us = words.next()?.parse().ok()?;
+    let count = words.next()?.strip_prefix('n')?.parse().ok()?;
+    let target = match words.next()? {
+        "-" => WaitTarget::Key,
+        section => WaitTarget::Section(RequestId::parse(section)?),
+    };
+    let length = words.next()?.parse().ok()?;
+    let (key, owner) = words.next()?.split_at_checked(length)?;
+    let request = BlockedRequest {
+        id: RequestId::parse(id)?,
+        refreshed_us,
+        key: key.to_owned(),
+        owner: OwnerInfo::parse(owner.strip_prefix(' ')?)?,
+    };
+    Some(BlockedWait { request, count, target })
 }
 
 /// A PTTL in ms: negative where there is none.

@@ -29,11 +29,13 @@ pub enum Script {
     Open,
     /// Find out which rights are missing.
     Check,
+    /// Register a request that waits, in a cluster.
+    Register,
 }
 
 impl Script {
-    /// All of them in their order, to load at connect.
-    pub const ALL: [Self; 11] = [
+    /// All of them in their order.
+    pub const ALL: [Self; 12] = [
         Self::Acquire,
         Self::AcquireMany,
         Self::Release,
@@ -45,7 +47,14 @@ impl Script {
         Self::Probe,
         Self::Open,
         Self::Check,
+        Self::Register,
     ];
+
+    /// Those that a server is asked to execute, to load at connect.
+    pub(crate) fn used(is_sharded: bool) -> impl Iterator<Item = Self> {
+        let other = if is_sharded { Self::Probe } else { Self::Register };
+        Self::ALL.into_iter().filter(move |&script| script != other)
+    }
 
     /// The text for EVAL and SCRIPT LOAD.
     #[must_use]
@@ -99,6 +108,9 @@ impl Script {
                 include_str!("scripts/open.lua"),
             ),
             Self::Check => include_str!("scripts/check.lua"),
+            Self::Register => {
+                concat!(include_str!("scripts/lock.lua"), include_str!("scripts/register.lua"))
+            }
         }
     }
 
@@ -133,8 +145,8 @@ pub(crate) fn sha_of(text: &str) -> String {
     sha1_smol::Sha1::from(text).digest().to_string()
 }
 
-/// A call of a script by EVALSHA, written into a send buffer word by word: first the keys, then the
-/// arguments.
+/// A call of a script by EVALSHA, or a command of the server, written into a send buffer word by
+/// word: first the keys, then the arguments.
 pub(crate) struct ScriptCall<'a> {
     out: &'a mut Vec<u8>,
     /// How many words are to follow.
@@ -148,6 +160,14 @@ impl<'a> ScriptCall<'a> {
         out.extend_from_slice(&NAMES[script as usize]);
         let mut call = Self { out, left: keys + args + 1 };
         call.word(&[length(keys, "").bytes()]);
+        call
+    }
+
+    /// Begins a command of the server, with so many words behind its name.
+    pub(crate) fn of_server(name: &str, words: usize, out: &'a mut Vec<u8>) -> Self {
+        out.extend_from_slice(length(words + 1, "\r\n").prefixed(b'*').bytes());
+        let mut call = Self { out, left: words + 1 };
+        call.word(&[name.as_bytes()]);
         call
     }
 

@@ -1,20 +1,11 @@
 //! The in-memory equivalent of the Lua scripts: the same decisions over a map instead of a server.
 //!
-//! It mirrors `acquire`, `release`, `cancel`, `renew`, `reclaim`, `inspect`, `probe` and `open` of
-//! `wire/scripts` step by step, and what the Redis backend does at connect: keys with expiry, the
-//! queue, tombstones, the fence counter with its data-loss grace period, and the wait-for graph.
-//! Time is an argument, nothing is random. A parity test sends random commands to this and to a
-//! real server and compares every reply and notification. Change a script and its equivalent
-//! together.
-//!
-//! Four simplifications, none of which shows in a reply: the queue and its entries are one map with
-//! two TTLs, because on the server an entry without a place counts as none; the
-//! uncontended and the usual beginnings of `acquire` and `release` are missing, because they only
-//! shorten what follows; a ttl below a millisecond, which the script refuses, is the caller's to
-//! refuse; and the TTL of a section's hash is missing, because none of its fields counts longer.
-
-pub(crate) mod fence_counter;
-pub(crate) mod key_state;
+//! It mirrors `acquire`, `release`, `cancel`, `renew`, `reclaim`, `inspect`, `probe`, `register`
+//! and `open` of `wire/scripts` step by step, and what the Redis backend does at connect: keys
+//! with expiry, the queue, tombstones, the fence counter with its data-loss grace period, and the
+//! wait-for graph. Time is an argument, nothing is random. A parity test sends random commands to
+//! this and to a real server and compares every reply and notification. Change a script and its
+//! equivalent together.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -28,11 +19,12 @@ use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
 use crate::types::request_id::RequestId;
 use crate::wire::command::{
-    Acquire, Command, OpenTokens, PROBE_LIMIT, PROBE_TTL, Probe, Renewal, RequestRef, WaitTarget,
+    Acquire, Command, OpenTokens, PROBE_LIMIT, PROBE_TTL, Probe, RegisteredWait, Renewal,
+    RequestRef, WaitTarget,
 };
 use crate::wire::keyspace::{EVERYONE, WAITER_LEASE};
 use crate::wire::reply::{
-    BlockedRequest, LockState, Notification, ProbeReply, RenewalReply, Reply,
+    BlockedRequest, BlockedWait, LockState, Notification, ProbeReply, RenewalReply, Reply,
 };
 
 /// All locks of a server, in memory.
@@ -91,6 +83,12 @@ impl MemoryStore {
             Command::CountReplicas => Reply::OnlineReplicas(self.online_replicas()),
             Command::Inspect { key, limit } => Reply::Inspection(self.inspect(now, key, *limit)),
             Command::Probe(probe) => Reply::Probed(self.probe(now, probe)),
+            Command::Register { section, id, wait } => {
+                self.blocked.register(now, *section, *id, wait.as_ref());
+                Reply::Registered
+            }
+            Command::LookAtHold(key) => Reply::Holder(self.holder_of(now, key)),
+            Command::LookAtSection(section) => Reply::Blocked(self.blocked.inside(now, *section)),
             Command::Subscribe(_) => Reply::Subscribed,
             Command::Open(open) => {
                 let OpenTokens { floor, max_lease, grace, is_lost, .. } = *open;
@@ -238,6 +236,11 @@ impl MemoryStore {
         })
     }
 
+    fn holder_of(&mut self, now: ServerTime, key: &str) -> Option<RequestId> {
+        let holder = self.live(now, key)?.holder()?;
+        (!holder.is_kept()).then_some(holder.id)
+    }
+
     fn live(&mut self, now: ServerTime, key: &str) -> Option<&mut KeyState> {
         let record = self.records.get_mut(key)?;
         record.expire(now);
@@ -347,6 +350,8 @@ pub(crate) struct WaitGraph {
 struct WaitEntry {
     registered_us: u64,
     since_us: u64,
+    /// The number of a registration in a cluster.
+    count: u64,
     target: WaitTarget,
     key: String,
     owner: OwnerInfo,
@@ -371,6 +376,7 @@ impl WaitGraph {
         let entry = WaitEntry {
             registered_us: at_us,
             since_us,
+            count: 0,
             target: probe.target,
             key: probe.key.clone(),
             owner: probe.owner.clone(),
@@ -389,6 +395,37 @@ impl WaitGraph {
         };
         walk.leads_back(probe.id, &entry);
         ProbeReply { at_us, cycle: walk.way }
+    }
+
+    /// As `register.lua`.
+    fn register(
+        &mut self,
+        now: ServerTime,
+        section: RequestId,
+        id: RequestId,
+        wait: Option<&RegisteredWait>,
+    ) {
+        let requests = self.sections.entry(section).or_default();
+        requests.retain(|&other, entry| other != id && !entry.is_over(now));
+        if let Some(RegisteredWait { count, target, key, owner }) = wait.cloned() {
+            let (registered_us, key) = (now.micros(), key.to_string());
+            requests
+                .insert(id, WaitEntry { registered_us, since_us: 0, count, target, key, owner });
+        } else if requests.is_empty() {
+            self.sections.remove(&section);
+        }
+    }
+
+    /// All that is registered under a section while one of it is not over.
+    fn inside(&self, now: ServerTime, section: RequestId) -> Vec<BlockedWait> {
+        let requests = self.sections.get(&section);
+        let requests = requests.filter(|all| all.values().any(|entry| !entry.is_over(now)));
+        let blocked = |(&id, entry): (&RequestId, &WaitEntry)| {
+            let WaitEntry { registered_us: refreshed_us, count, target, key, owner, .. } =
+                entry.clone();
+            BlockedWait { request: BlockedRequest { id, refreshed_us, key, owner }, count, target }
+        };
+        requests.into_iter().flatten().map(blocked).collect()
     }
 
     #[cfg(any(test, distlock_verification))]

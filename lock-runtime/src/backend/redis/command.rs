@@ -43,6 +43,10 @@ pub(crate) fn plain(value: Value) -> RawReply {
         }
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => RawReply::Text(text),
         Value::Array(items) => RawReply::List(items.into_iter().map(plain).collect()),
+        Value::Map(pairs) => {
+            let words = pairs.into_iter().flat_map(|(name, value)| [plain(name), plain(value)]);
+            RawReply::List(words.collect())
+        }
         _ => RawReply::Other,
     }
 }
@@ -66,10 +70,10 @@ pub(crate) fn notice(data: &[Value]) -> Option<Notification> {
     }
 }
 
-/// Loads all scripts.
-pub(crate) fn load_scripts() -> Pipeline {
+/// Loads the scripts.
+pub(crate) fn load_scripts(space: &Keyspace) -> Pipeline {
     let mut pipeline = redis::pipe();
-    for script in Script::ALL {
+    for script in Script::used(space.is_sharded()) {
         pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text());
     }
     pipeline

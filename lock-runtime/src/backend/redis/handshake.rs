@@ -208,7 +208,7 @@ impl<'a> Handshake<'a> {
         let ConnectParams { connected_before, min_fence, failover_grace, .. } = *self.params;
         let is_known = look.max_leases.iter().any(|lease| !lease.is_zero());
         let lost = connected_before || min_fence > Fence::ZERO || is_known;
-        let mut commands = load_scripts();
+        let mut commands = load_scripts(&self.space);
         // Not the crate's own transactions, which panic where EXEC is allowed and MULTI is not. An
         // empty one ends the watch.
         commands.cmd("MULTI");

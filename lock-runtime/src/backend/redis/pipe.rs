@@ -337,7 +337,7 @@ impl<T> RedisPipe<T> {
     /// Loads all scripts again. A failure shows in the commands that are sent again.
     fn load_scripts(&mut self) {
         let max_lease = self.lease_store.load(self.max_lease);
-        for command in load_scripts().cmd_iter().chain([&max_lease]) {
+        for command in load_scripts(&self.space).cmd_iter().chain([&max_lease]) {
             Cmd::write_packed_command(command, &mut self.unsent);
             self.unanswered.push_back(Sent::Ignored);
         }

@@ -46,6 +46,9 @@ pub fn any_text() -> impl Strategy<Value = String> {
         message.prop_map(|(word, rest)| format!("{word} {}", rest.join(" "))),
         hold.prop_map(|(id, fence, tag)| format!("{tag}{id} {fence} 1 inbox {}", owner_info())),
         number().prop_map(|number| format!("{number} 1 1 inbox {}", owner_info())),
+        (number(), number(), number()).prop_map(|(time, count, length)| {
+            format!("{time} n{count} - {length} key {}", owner_info())
+        }),
         Just(owner_info().to_string()),
         Just("?".to_owned()),
         request_id(),
@@ -88,6 +91,8 @@ pub fn shaped(call: &Command) -> BoxedStrategy<RawReply> {
         }
         Command::Inspect { .. } => prop_oneof![list(4), list(6), list(8)].boxed(),
         Command::Probe(_) => prop_oneof![list(1), list(5), list(9)].boxed(),
+        Command::LookAtHold(_) => list(1).boxed(),
+        Command::LookAtSection(_) => prop_oneof![list(2), list(4)].boxed(),
         _ => leaf().boxed(),
     }
 }

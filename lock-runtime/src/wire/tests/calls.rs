@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
-use crate::wire::command::{Acquire, Command, Enqueue, Probe, Renewal, RequestRef, WaitTarget};
+use crate::wire::command::{
+    Acquire, Command, Enqueue, Probe, RegisteredWait, Renewal, RequestRef, WaitTarget,
+};
 use crate::wire::keyspace::{DataLossGrace, WAITER_LEASE};
 
 /// One of few requests.
@@ -113,6 +115,13 @@ pub fn any_call() -> impl Strategy<Value = Command> {
         2 => prop::collection::vec(renewal(), 0..4).prop_map(Command::Renew),
         1 => (key(), 0..5_u32).prop_map(|(key, limit)| Command::Inspect { key: key.into(), limit }),
         2 => probe().prop_map(Command::Probe),
+        1 => (name(), probe(), prop::option::of(any::<u64>())).prop_map(|(section, probe, count)| {
+            let Probe { id, target, key, owner, .. } = probe;
+            let wait = |count| RegisteredWait { count, target, key: key.into(), owner };
+            Command::Register { section, id, wait: count.map(wait) }
+        }),
+        1 => key().prop_map(|key| Command::LookAtHold(key.into())),
+        1 => name().prop_map(Command::LookAtSection),
         1 => (2..40_u64).prop_map(|seconds| Command::RaiseMaxLease(Duration::from_secs(seconds))),
         1 => (1..4_u32).prop_map(|replicas| Command::Wait { replicas, limit: WAITER_LEASE }),
         1 => Just(Command::CountReplicas),

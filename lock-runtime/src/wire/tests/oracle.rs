@@ -40,6 +40,11 @@ pub fn fits(call: &Command, answer: &RawReply, reply: &Reply) -> bool {
         (Command::Inspect { .. }, Reply::Inspection(seen)) => {
             length(answer) == Some(4 + 2 * seen.waiters.len())
         }
+        (Command::Register { .. }, Reply::Registered) => is_number(answer, 1),
+        (Command::LookAtHold(_), Reply::Holder(_)) => length(answer) == Some(1),
+        (Command::LookAtSection(_), Reply::Blocked(waits)) => {
+            length(answer) == Some(2 * waits.len())
+        }
         (Command::Probe(probe), Reply::Probed(probed)) => {
             length(answer) == Some(1 + 4 * probed.cycle.len())
                 && probed.cycle.first().is_none_or(|first| first.id == probe.id)

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::types::owner_info::HolderInfo;
 use crate::types::pause::PauseReason;
-use crate::wire::command::Command;
+use crate::wire::command::{Command, WaitTarget};
 use crate::wire::reply::{
-    AcquireReply, BlockedBy, BusyReply, Grant, LockState, ProbeReply, RawReply, ReclaimReply,
-    RenewalReply, Reply,
+    AcquireReply, BlockedBy, BlockedRequest, BlockedWait, BusyReply, Grant, LockState, ProbeReply,
+    RawReply, ReclaimReply, RenewalReply, Reply,
 };
 
 /// The answer that holds this reply.
@@ -25,6 +25,11 @@ pub fn spoken(call: &Command, reply: &Reply) -> RawReply {
         Reply::Reclaimed(ReclaimReply::OlderHold) => int(2),
         Reply::Renewed(replies) => RawReply::List(replies.iter().map(renewal).collect()),
         Reply::Subscribed | Reply::Opened => text(""),
+        Reply::Registered => int(1),
+        Reply::Holder(holder) => RawReply::List(vec![holder.map_or(RawReply::Other, |id| {
+            text(format!("dl1-{id} 7 1 1 inbox 1 1 host function"))
+        })]),
+        Reply::Blocked(waits) => RawReply::List(waits.iter().flat_map(blocked).collect()),
         Reply::MaxLeaseRaised => text("0000000000000000000000000000000000000000"),
         Reply::Acknowledged(count) => int((*count).into()),
         Reply::OnlineReplicas(count) => {
@@ -109,6 +114,17 @@ fn inspection(seen: &LockState) -> RawReply {
         words.extend([text(waiter.id), text(format!("1 1 {since} 1 inbox {rest}"))]);
     }
     RawReply::List(words)
+}
+
+fn blocked(wait: &BlockedWait) -> [RawReply; 2] {
+    let BlockedWait { request, count, target } = wait;
+    let BlockedRequest { id, refreshed_us, key, owner } = request;
+    let target = match target {
+        WaitTarget::Key => "-".to_owned(),
+        WaitTarget::Section(section) => section.to_string(),
+    };
+    let length = key.len();
+    [text(id), text(format!("{refreshed_us} n{count} {target} {length} {key} {owner}"))]
 }
 
 fn probed(probed: &ProbeReply) -> RawReply {

@@ -7,8 +7,8 @@ use crate::backend::memory::tests::commands::{
 };
 use crate::backend::memory::tests::parity::Both;
 use crate::types::request_id::RequestId;
-use crate::wire::command::{Acquire, Command, Probe, RequestRef, WaitTarget};
-use crate::wire::reply::{ProbeReply, Reply};
+use crate::wire::command::{Acquire, Command, Probe, RegisteredWait, RequestRef, WaitTarget};
+use crate::wire::reply::{BlockedWait, ProbeReply, Reply};
 
 const FIRST: &str = "first key";
 const SECOND: &str = "second {key}\nof two lines";
@@ -232,4 +232,96 @@ fn nothing_is_left_after_two_seconds() {
     assert!(both.memory.is_empty(both.now_us()));
     let keys: Vec<String> = redis::from_redis_value(both.raw(&["KEYS", "*"])).unwrap();
     assert_eq!(keys, ["lock:tokens"]);
+}
+
+impl Both {
+    fn register(&mut self, number: u8, inside: u8, wait: Option<RegisteredWait>) {
+        let (section, id) = (request_id(inside), request_id(number));
+        assert_eq!(self.same(Command::Register { section, id, wait }), Reply::Registered);
+    }
+
+    fn inside(&mut self, section: u8) -> Vec<BlockedWait> {
+        match self.same(Command::LookAtSection(request_id(section))) {
+            Reply::Blocked(waits) => waits,
+            other => panic!("a look at a section was answered by {other:?}"),
+        }
+    }
+
+    fn ids_inside(&mut self, section: u8) -> Vec<RequestId> {
+        let mut ids: Vec<_> = self.inside(section).iter().map(|wait| wait.request.id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    fn holder(&mut self, key: &str) -> Option<RequestId> {
+        match self.same(Command::LookAtHold(key.into())) {
+            Reply::Holder(holder) => holder,
+            other => panic!("a look at a hold was answered by {other:?}"),
+        }
+    }
+}
+
+fn registered(count: u64, key: &str) -> RegisteredWait {
+    let owner = owner_info(request_id(1));
+    RegisteredWait { count, target: WaitTarget::Key, key: key.into(), owner }
+}
+
+#[test]
+fn what_is_registered_in_a_cluster_is_read_as_it_was_written() {
+    let mut both = Both::new();
+    let target = WaitTarget::Section(request_id(7));
+    both.register(11, 1, Some(registered(3, SECOND)));
+    both.register(12, 1, Some(RegisteredWait { target, ..registered(u64::MAX, "") }));
+    let mut waits = both.inside(1);
+    waits.sort_by_key(|wait| wait.request.id);
+    let seen: Vec<_> = waits.iter().map(|wait| (wait.count, wait.target)).collect();
+    assert_eq!(seen, [(3, WaitTarget::Key), (u64::MAX, target)]);
+    let requests: Vec<_> = waits.into_iter().map(|wait| wait.request).collect();
+    assert_eq!((requests[0].key.as_str(), requests[1].key.as_str()), (SECOND, ""));
+    assert!(requests.iter().all(|request| request.owner == owner_info(request_id(1))));
+    assert!(requests[0].refreshed_us <= requests[1].refreshed_us);
+    assert_eq!(both.ids_inside(2), []);
+}
+
+#[test]
+fn a_registration_that_is_taken_back_is_gone() {
+    let mut both = Both::new();
+    both.register(11, 1, Some(registered(1, FIRST)));
+    both.register(12, 1, Some(registered(1, FIRST)));
+    both.register(11, 1, None);
+    both.register(13, 1, None);
+    assert_eq!(both.ids_inside(1), [request_id(12)]);
+    both.register(12, 1, None);
+    assert_eq!(both.ids_inside(1), []);
+    let keys: Vec<String> = redis::from_redis_value(both.raw(&["KEYS", "*"])).unwrap();
+    assert_eq!(keys, ["lock:tokens"]);
+}
+
+#[test]
+fn a_registration_that_is_not_repeated_is_dropped_by_the_next_one_or_with_all() {
+    let mut both = Both::new();
+    both.register(11, 1, Some(registered(1, FIRST)));
+    both.advance(Duration::from_millis(1_200));
+    both.register(12, 1, Some(registered(1, FIRST)));
+    both.advance(Duration::from_millis(1_200));
+    assert_eq!(both.ids_inside(1), [request_id(11), request_id(12)]);
+    both.register(12, 1, Some(registered(2, FIRST)));
+    assert_eq!(both.ids_inside(1), [request_id(12)]);
+    both.advance(Duration::from_millis(2_100));
+    assert_eq!(both.ids_inside(1), []);
+}
+
+#[test]
+fn the_holder_of_a_key_is_read_and_nothing_else_is_taken_for_one() {
+    let mut both = Both::new();
+    both.hold(1, FIRST);
+    assert_eq!(both.holder(FIRST), Some(request_id(1)));
+    assert_eq!(both.holder(SECOND), None);
+    both.put_other_client_lock(SECOND, Duration::from_mins(1));
+    both.put_not_a_lock(THIRD);
+    assert_eq!([both.holder(SECOND), both.holder(THIRD)], [None, None]);
+    let request = RequestRef { key: FIRST.into(), ..request(request_id(1)) };
+    let keep = Duration::from_mins(1);
+    both.same(Command::Release { request, contended: false, keep });
+    assert_eq!(both.holder(FIRST), None, "it is kept, but nobody is inside");
 }

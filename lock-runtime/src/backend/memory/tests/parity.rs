@@ -46,7 +46,7 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
     for _, id in ipairs(redis.call('HKEYS', key)) do
       local entry = redis.call('HGET', key, id)
       local times = string.find(key, '^lock:blocked:') and '^%d+ %d+' or '^%d+'
-      local old = string.match(entry, times)
+      local old = string.match(entry, times) or string.match(entry, '^%d+')
       redis.call('HSET', key, id, string.gsub(old, '%d+', earlier) .. string.sub(entry, #old + \
       1))
     end
