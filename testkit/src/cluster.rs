@@ -1,5 +1,6 @@
 //! A Redis Cluster.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -166,6 +167,17 @@ impl Cluster {
         owner.expect("the loop ends when there is one")
     }
 
+    /// The slots that a node serves, by what it says itself.
+    ///
+    /// # Panics
+    ///
+    /// If it does not answer.
+    #[must_use]
+    pub fn slots_of(&self, index: usize) -> Vec<u16> {
+        let view = self.view_of(index).expect("the node answers");
+        view.slots.into_iter().flatten().collect()
+    }
+
     /// The replica of a primary, or the primary of a replica.
     ///
     /// # Panics
@@ -252,7 +264,7 @@ impl Cluster {
                 tell(other, &[&number, "NODE", &self.ids[to]]);
             }
         }
-        self.wait_until_known(moves.iter().map(|(slot, _)| *slot), to);
+        self.wait_until_known(slots, to);
     }
 
     /// The slot is open: its old node asks others to look at the new one for keys that it does not
@@ -284,7 +296,7 @@ impl Cluster {
         let words = ["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &self.ids[to]];
         self.node(to).command(&words);
         self.node(from).command(&words);
-        self.wait_until_known([slot].into_iter(), to);
+        self.wait_until_known(&[slot], to);
     }
 
     fn move_keys(&self, slot: u16, from: usize, to: usize) {
@@ -306,12 +318,15 @@ impl Cluster {
         }
     }
 
-    fn wait_until_known(&self, slots: impl Iterator<Item = u16> + Clone, to: usize) {
+    /// They also have to know the epochs of all claims: one that takes a slot next and does not
+    /// know the newest epoch makes a claim that is not newer.
+    fn wait_until_known(&self, slots: &[u16], to: usize) {
         eventually(LIMIT, "all nodes know where the slots are", || {
-            self.running().all(|node| {
-                let lines = lines_of(node);
+            let views: Vec<_> = self.running().map(lines_of).collect();
+            views.iter().all(|lines| {
                 let new = lines.iter().find(|line| line.id == self.ids[to] && !line.is_failed);
-                new.is_some_and(|new| slots.clone().all(|slot| new.serves(slot)))
+                new.is_some_and(|new| slots.iter().all(|&slot| new.serves(slot)))
+                    && epochs(lines).is_some_and(|known| Some(known) == epochs(&views[0]))
             })
         });
     }
@@ -437,6 +452,10 @@ impl NodeLine {
         })
     }
 
+    fn is_primary(&self) -> bool {
+        self.primary == "-"
+    }
+
     fn serves(&self, slot: u16) -> bool {
         self.slots.iter().any(|slots| slots.contains(&slot))
     }
@@ -447,9 +466,17 @@ fn lines_of(node: &RedisServer) -> Vec<NodeLine> {
     list.iter().flat_map(|list| list.lines()).filter_map(NodeLine::parse).collect()
 }
 
+/// The primaries by their epochs; none while two have the same.
+fn epochs(lines: &[NodeLine]) -> Option<BTreeMap<u64, &str>> {
+    let primaries = lines.iter().filter(|line| line.is_primary() && !line.is_failed);
+    let pairs: Vec<_> = primaries.map(|line| (line.epoch, line.id.as_str())).collect();
+    let epochs: BTreeMap<_, _> = pairs.iter().copied().collect();
+    (epochs.len() == pairs.len()).then_some(epochs)
+}
+
 fn is_settled(node: &RedisServer, running: usize) -> bool {
     let lines = lines_of(node);
-    let is_replica = lines.iter().any(|line| line.is_itself && line.primary != "-");
+    let is_replica = lines.iter().any(|line| line.is_itself && !line.is_primary());
     let info: String = node.ask(&["CLUSTER", "INFO"]).unwrap_or_default();
     info.contains("cluster_state:ok")
         && lines.iter().filter(|line| !line.is_failed).count() == running

@@ -119,14 +119,17 @@ impl Bench {
 
     /// The same for another time than that of the options.
     pub fn run_for(&self, load: &Load<'_>, time: Duration) -> anyhow::Result<History> {
-        // No measurement waits for what another has left behind.
-        let key = format!("compare:{}", clock::now());
+        self.run_with(load, &new_key(), time)
+    }
+
+    /// The same with this key, or these keys of its workers.
+    pub fn run_with(&self, load: &Load<'_>, key: &str, time: Duration) -> anyhow::Result<History> {
         let mut children = Vec::new();
         for (process, workers) in shares(load.workers, load.processes).enumerate() {
             let throughput = Throughput {
                 candidate: load.candidate,
                 url: load.url.to_owned(),
-                key: key.clone(),
+                key: key.to_owned(),
                 own_keys: load.own_keys,
                 workers,
                 process,
@@ -147,6 +150,11 @@ impl Bench {
         }
         Ok(History::new(Window { start, end: start + clock::span(time) }, cpu, logs))
     }
+}
+
+/// No measurement waits for what another has left behind.
+pub fn new_key() -> String {
+    format!("compare:{}", clock::now())
 }
 
 fn ready(mut process: Process) -> anyhow::Result<Process> {

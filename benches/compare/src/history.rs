@@ -128,6 +128,11 @@ impl History {
         self.entries.iter().map(|(_, section)| section.left - section.asked).collect()
     }
 
+    /// From the request to the section.
+    pub fn waits(&self) -> Latency {
+        self.entries.iter().map(|(_, section)| section.entered - section.asked).collect()
+    }
+
     /// The highest number of bypasses of a waiter: sections of other processes that came first
     /// although they were requested later.
     ///

@@ -1,7 +1,7 @@
 //! One worker that acquires and releases a lock on command, and replies with the times.
 //!
 //! The reply to `hold` is the clock before the request and inside the section; the reply to `free`
-//! is the clock before and after the release.
+//! is the clock before and after the release. A key may follow `hold`, in place of its own.
 
 use std::thread;
 use std::time::Duration;
@@ -54,6 +54,11 @@ impl Handoff {
         format!("{}:warm:{}", self.key, std::process::id())
     }
 
+    /// A command and its key.
+    fn parse<'a>(&'a self, line: &'a str) -> (&'a str, &'a str) {
+        line.split_once(' ').unwrap_or((line, &self.key))
+    }
+
     fn thread(&self) -> anyhow::Result<()> {
         let mut lock = ThreadLock::open(self.candidate, &self.url, 1)?;
         lock.warm_up(&self.warm_up_key())?;
@@ -61,10 +66,10 @@ impl Handoff {
         let mut held = None;
         while let Some(line) = command()? {
             let before = clock::now();
-            match line.as_str() {
-                HOLD => held = Some(lock.acquire(&self.key)?),
-                FREE => lock.release(held.take().context("nothing is held")?)?,
-                other => bail!("unknown command: {other}"),
+            match self.parse(&line) {
+                (HOLD, key) => held = Some(lock.acquire(key)?),
+                (FREE, _) => lock.release(held.take().context("nothing is held")?)?,
+                (other, _) => bail!("unknown command: {other}"),
             }
             reply(&line, before)?;
         }
@@ -79,10 +84,10 @@ impl Handoff {
         // Reading commands blocks one of the two workers, which nothing else uses.
         while let Some(line) = command()? {
             let before = clock::now();
-            match line.as_str() {
-                HOLD => held = Some(lock.acquire(&self.key).await?),
-                FREE => lock.release(held.take().context("nothing is held")?).await?,
-                other => bail!("unknown command: {other}"),
+            match self.parse(&line) {
+                (HOLD, key) => held = Some(lock.acquire(key).await?),
+                (FREE, _) => lock.release(held.take().context("nothing is held")?).await?,
+                (other, _) => bail!("unknown command: {other}"),
             }
             reply(&line, before)?;
         }

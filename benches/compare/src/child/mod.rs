@@ -7,7 +7,7 @@ mod busy;
 pub mod handoff;
 mod held_locks;
 mod reentry;
-mod throughput;
+pub mod throughput;
 
 use std::io::{self, BufRead as _, Write as _};
 

@@ -73,7 +73,7 @@ impl Throughput {
 
     fn key_of(&self, worker: usize) -> String {
         if self.own_keys || self.candidate.library == Library::Raw {
-            format!("{}:{}:{worker}", self.key, self.process)
+            own_key(&self.key, self.process, worker)
         } else {
             self.key.clone()
         }
@@ -123,6 +123,11 @@ impl Throughput {
         }
         Ok((logs, clock::cpu() - before))
     }
+}
+
+/// The key of a worker that has its own.
+pub fn own_key(key: &str, process: usize, worker: usize) -> String {
+    format!("{key}:{process}:{worker}")
 }
 
 /// A thread cannot be cancelled at the end. Its last request is served while the others stop, and

@@ -5,6 +5,7 @@ use std::time::Duration;
 use distlock::{LockManager, LockRequest};
 use rlock::{AcquireOptions, RenewalMode};
 
+use super::raw;
 use crate::candidate::{Candidate, Tuning};
 
 /// The default of distlock, for libraries that need a ttl.
@@ -21,14 +22,17 @@ const RSLOCK_NO_PAUSE: Duration = Duration::from_millis(1);
 const RSLOCK_RETRIES: u32 = 1_000_000;
 const RLOCK_RETRY: Duration = Duration::from_millis(1);
 
-pub fn rslock(candidate: Candidate, url: &str) -> rslock::LockManager {
-    let mut manager = rslock::LockManager::new(vec![url]);
+pub fn rslock(candidate: Candidate, url: &str) -> anyhow::Result<rslock::LockManager> {
+    let mut manager = match raw::seeds(url) {
+        Some(seeds) => rslock::LockManager::new_cluster(seeds)?,
+        None => rslock::LockManager::new(vec![url]),
+    };
     match candidate.tuning {
         Tuning::Tuned => manager.set_retry(RSLOCK_RETRIES, RSLOCK_RETRY),
         Tuning::Spinning => manager.set_retry(RSLOCK_RETRIES, RSLOCK_NO_PAUSE),
         Tuning::Default | Tuning::Strict | Tuning::Linger | Tuning::Replicas => {}
     }
-    manager
+    Ok(manager)
 }
 
 /// Its renewal needs a thread or a task for each hold.

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use anyhow::{bail, ensure};
-use redis::aio::MultiplexedConnection;
-use redis::{Client, Script};
+use redis::Script;
 use rlock::AcquireOptions;
 use rlock::async_lock::{RLock, RLockGuard};
 
-use super::{TTL, raw, settings};
+use super::raw::{self, RawConnection};
+use super::{TTL, settings};
 use crate::candidate::{Candidate, Library};
 
 /// A lock that the tasks of a process use, each with a clone.
 #[derive(Clone)]
 pub enum TaskLock {
-    Raw { connection: MultiplexedConnection, script: Arc<Script> },
+    Raw { connection: RawConnection, script: Arc<Script> },
     Distlock { candidate: Candidate, manager: distlock::LockManager },
     Rslock(rslock::LockManager),
     Rlock { manager: RLock, options: AcquireOptions },
@@ -31,13 +31,13 @@ impl TaskLock {
     pub async fn open(candidate: Candidate, url: &str) -> anyhow::Result<Self> {
         Ok(match candidate.library {
             Library::Raw => {
-                let connection = Client::open(url)?.get_multiplexed_async_connection().await?;
+                let connection = RawConnection::open(url).await?;
                 Self::Raw { connection, script: Arc::new(raw::script()) }
             }
             Library::Distlock => {
                 Self::Distlock { candidate, manager: distlock::LockManager::connect(url)? }
             }
-            Library::Rslock => Self::Rslock(settings::rslock(candidate, url)),
+            Library::Rslock => Self::Rslock(settings::rslock(candidate, url)?),
             Library::Rlock => {
                 let manager = RLock::new(url).await?;
                 Self::Rlock { manager, options: settings::rlock(candidate) }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{bail, ensure};
-use redis::{Client, Connection, Script};
+use redis::{ConnectionLike, Script};
 use rlock::AcquireOptions;
 use rlock::sync_lock::{PoolOptions, RLock, RLockGuard};
 
@@ -13,7 +13,7 @@ use crate::candidate::{Candidate, Library, Tuning};
 /// A lock that one thread uses; a process makes one and each further worker's with
 /// [`Self::another`].
 pub enum ThreadLock {
-    Raw { client: Client, connection: Box<Connection>, script: Arc<Script> },
+    Raw { url: String, connection: Box<dyn ConnectionLike + Send>, script: Arc<Script> },
     Distlock { candidate: Candidate, manager: distlock::LockManager },
     Rlock { manager: RLock, options: AcquireOptions },
 }
@@ -27,7 +27,7 @@ pub enum HeldByThread {
 impl ThreadLock {
     pub fn open(candidate: Candidate, url: &str, workers: usize) -> anyhow::Result<Self> {
         Ok(match candidate.library {
-            Library::Raw => Self::raw(Client::open(url)?, Arc::new(raw::script()))?,
+            Library::Raw => Self::raw(url.to_owned(), Arc::new(raw::script()))?,
             Library::Distlock => {
                 Self::Distlock { candidate, manager: distlock::LockManager::connect(url)? }
             }
@@ -42,15 +42,15 @@ impl ThreadLock {
         })
     }
 
-    fn raw(client: Client, script: Arc<Script>) -> anyhow::Result<Self> {
-        let connection = Box::new(client.get_connection()?);
-        Ok(Self::Raw { client, connection, script })
+    fn raw(url: String, script: Arc<Script>) -> anyhow::Result<Self> {
+        let connection = raw::connect(&url)?;
+        Ok(Self::Raw { url, connection, script })
     }
 
     /// A lock for another thread of this process.
     pub fn another(&self) -> anyhow::Result<Self> {
         match self {
-            Self::Raw { client, script, .. } => Self::raw(client.clone(), Arc::clone(script)),
+            Self::Raw { url, script, .. } => Self::raw(url.clone(), Arc::clone(script)),
             Self::Distlock { candidate, manager } => {
                 Ok(Self::Distlock { candidate: *candidate, manager: manager.clone() })
             }

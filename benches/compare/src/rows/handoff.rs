@@ -92,7 +92,7 @@ fn measure(
     candidate: Candidate,
     time: Duration,
 ) -> anyhow::Result<(Latency, f64)> {
-    let (latency, mut waiter, _holder) = handoffs(bench, server, candidate, time)?;
+    let (latency, mut waiter, _holder) = handoffs(bench, &server.url(), candidate, time)?;
     waiter.tell(HOLD)?;
     thread::sleep(SETTLE);
     Ok((latency, commands_per_second(server)))
@@ -102,13 +102,13 @@ fn measure(
 /// nothing, and one that holds.
 pub fn handoffs(
     bench: &Bench,
-    server: &RedisServer,
+    url: &str,
     candidate: Candidate,
     time: Duration,
 ) -> anyhow::Result<(Latency, Process, Process)> {
-    let (url, key) = (server.url(), format!("handover:{}", clock::now()));
-    let mut holder = bench.handoff(candidate, &url, &key)?;
-    let mut waiter = bench.handoff(candidate, &url, &key)?;
+    let key = format!("handover:{}", clock::now());
+    let mut holder = bench.handoff(candidate, url, &key)?;
+    let mut waiter = bench.handoff(candidate, url, &key)?;
     holder.tell(HOLD)?;
     holder.line(PATIENCE)?;
     let (start, mut spans) = (Instant::now(), Vec::new());

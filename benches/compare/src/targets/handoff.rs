@@ -30,7 +30,7 @@ pub fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Target>> {
             for (candidate, side) in CANDIDATES.into_iter().zip(&mut sides) {
                 at(format!("{candidate}, {}", candidate.workers()));
                 let (latency, ..) = affinity::on_core(placement.client, || {
-                    handoffs(run.bench, &server, candidate, run.time * 2)
+                    handoffs(run.bench, &server.url(), candidate, run.time * 2)
                 })?;
                 side.figures.push(latency.median());
             }

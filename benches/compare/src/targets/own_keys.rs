@@ -6,7 +6,7 @@ use crate::bench::{self, Load};
 use crate::candidate::{Candidate, Workers};
 use crate::history::History;
 
-const WORKERS: usize = 64;
+pub const WORKERS: usize = 64;
 
 pub fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Target>> {
     let mut targets = Vec::new();

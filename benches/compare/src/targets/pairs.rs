@@ -14,7 +14,7 @@ use crate::history::History;
 use crate::process::Process;
 use crate::rounds::Rounds;
 
-const KINDS: [(&str, Workers); 3] = [
+pub const KINDS: [(&str, Workers); 3] = [
     ("thread", Workers::Threads),
     ("task, current-thread", Workers::CurrentThreadTasks),
     ("task, multi-thread", Workers::Tasks),

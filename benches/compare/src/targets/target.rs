@@ -25,6 +25,8 @@ pub enum Bound {
     AtLeast(f64),
     Below(f64),
     Above(f64),
+    /// It is measured for comparison.
+    None,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,7 @@ impl Bound {
             Self::AtLeast(bound) => value >= bound,
             Self::Below(bound) => value < bound,
             Self::Above(bound) => value > bound,
+            Self::None => true,
         }
     }
 }
@@ -73,6 +76,7 @@ impl fmt::Display for Bound {
             Self::AtLeast(bound) => ("≥", bound),
             Self::Below(bound) => ("<", bound),
             Self::Above(bound) => (">", bound),
+            Self::None => return f.write_str("none"),
         };
         write!(f, "{sign} {bound}")
     }
@@ -96,6 +100,11 @@ impl Target {
         Self { measure, ours, reference: None, bound, cpu_bound: None }
     }
 
+    /// Whether it can be missed.
+    pub fn is_bound(&self) -> bool {
+        !matches!(self.bound, Bound::None)
+    }
+
     pub fn is_met(&self) -> bool {
         self.time_is_met() && self.cpu_is_met()
     }
@@ -107,6 +116,7 @@ impl Target {
             None => "-".to_owned(),
         };
         let result = match (self.time_is_met(), self.cpu_is_met()) {
+            _ if !self.is_bound() => "-",
             (true, true) => "met",
             (false, true) => "not met",
             (true, false) => "not met: CPU",
