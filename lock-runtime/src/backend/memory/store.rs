@@ -6,6 +6,15 @@
 //! wait-for graph. Time is an argument, nothing is random. A parity test sends random commands to
 //! this and to a real server and compares every reply and notification. Change a script and its
 //! equivalent together.
+//!
+//! Four simplifications, none of which shows in a reply: the queue and its entries are one map with
+//! two TTLs, because on the server an entry without a place counts as none; the
+//! uncontended and the usual beginnings of `acquire` and `release` are missing, because they only
+//! shorten what follows; a ttl below a millisecond, which the script refuses, is the caller's to
+//! refuse; and the TTL of a section's hash is missing, because none of its fields counts longer.
+
+pub(crate) mod fence_counter;
+pub(crate) mod key_state;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
