@@ -1,3 +1,6 @@
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
 use testkit::{Cluster, ReservedPort, eventually};
 
 use super::*;
@@ -85,7 +88,7 @@ fn any_node_names_all_of_them() {
     }
     // Of the others, one refuses, one never answers, and one has no address.
     let refuses = ReservedPort::new().unwrap();
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let refuses = format!("127.0.0.1:{}", refuses.number());
     let silent = silent.local_addr().unwrap().to_string();
     let only_one_lives = [&*refuses, &silent, "unknown.invalid", &silent, &addresses[4]];
@@ -184,6 +187,58 @@ fn addresses_of_nodes_are_mapped_and_those_of_seeds_are_not() {
     assert_eq!(address("other:1"), "other:1", "the map panics");
     let Server::Redis(server) = seeds.server_of(&asked) else { panic!("it is Redis") };
     assert_eq!(server.info.addr().to_string(), "127.0.0.1:9");
+}
+
+/// A node that says it has all slots, at this epoch, once `may_answer` returns.
+fn node(epoch: u64, may_answer: impl Fn() + Send + 'static) -> NodeAddress {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let info = format!("cluster_state:ok\r\ncluster_current_epoch:{epoch}\r\n");
+            let table = format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:{port}\r\n");
+            // HELLO, and the name and the version of the library.
+            let answers = [
+                "+OK\r\n+OK\r\n+OK\r\n".to_owned(),
+                format!("{table}${}\r\n{info}\r\n", info.len()),
+            ];
+            for answer in answers {
+                if stream.read(&mut [0; 1024]).is_ok_and(|read| read > 0) {
+                    may_answer();
+                    stream.write_all(answer.as_bytes()).unwrap();
+                }
+            }
+        }
+    });
+    NodeAddress::new("127.0.0.1", port).unwrap()
+}
+
+/// A node that was frozen during a failover has not heard of it.
+#[test]
+fn a_node_that_answers_first_does_not_decide_alone() {
+    let (old, new) = (node(3, || ()), node(4, || std::thread::sleep(Duration::from_millis(5))));
+    let seeds = discovery(&[&old.to_string(), &new.to_string()]);
+    // A busy machine may be late with the second answer.
+    eventually(LIMIT, "the higher epoch is believed", || {
+        let topology = discover(&seeds).unwrap();
+        topology.epoch == 4 && topology.nodes == [new.clone()]
+    });
+}
+
+#[test]
+fn a_discovery_ends_with_its_time_and_with_the_manager() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap().to_string();
+    let seeds = discovery(&[&silent]);
+    let stop = Signal::new().unwrap();
+    let error = seeds.discover(&[], time::now(), &stop).map(|topology| topology.nodes).unwrap_err();
+    assert!(error.text.contains(&format!("{silent} has not answered")), "{}", error.text);
+    assert!(matches!(error.kind, ConnectErrorKind::Unreachable));
+    stop.close();
+    let until = time::now().plus(LIMIT);
+    assert!(seeds.discover(&[], until, &stop).is_err());
+    assert!(time::now() < until);
 }
 
 /// Nodes whose own addresses lead nowhere: the names by which clients are to find them do.
