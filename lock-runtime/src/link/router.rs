@@ -471,6 +471,7 @@ impl Router {
         match output {
             Output::Send(id, command) => self.batch.push((ReplyTo::Protocol(id), command)),
             Output::Reconnect => self.needs_reconnect = true,
+            Output::Moved(_) | Output::SendAsking(..) | Output::RefreshTopology => {}
             Output::Granted { id, grant, valid_until } => {
                 self.granted(now, id, grant, valid_until);
             }

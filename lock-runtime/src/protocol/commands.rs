@@ -12,13 +12,14 @@ use crate::protocol::replicas::{NextWait, Unconfirmed, has_hold, is_renewed};
 use crate::protocol::request::{CommandError, CommandId, Output, RequestParams};
 use crate::protocol::state::{BegunAcquire, Context, OnServer, RequestState};
 use crate::protocol::timing::{TOMBSTONE, Timing, TtlWrite};
-use crate::types::fence::FenceRange;
+use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::{Acquire, Command, Renewal, RequestRef};
 use crate::wire::keyspace::MAX_FENCE_RANGE;
 use crate::wire::reply::{AcquireReply, Grant, Notification, Reply};
+use crate::wire::slot::Slot;
 
 /// Requests that are sent again use at most this fraction of the window, so that new requests find
 /// room.
@@ -54,6 +55,8 @@ pub(crate) enum CommandKind {
     CountReplicas,
     /// For so many replicas.
     Wait(u32),
+    Subscribe(Slot),
+    Open(Slot),
 }
 
 /// Requests that wait to be sent, each kind in its order.
@@ -65,6 +68,14 @@ pub(crate) struct Backlog {
     new: VecDeque<RequestId>,
     /// Requests that are sent again after a lost connection, many at a time.
     known: VecDeque<RequestId>,
+}
+
+impl Backlog {
+    pub(crate) fn remove(&mut self, is_gone: impl Fn(RequestId) -> bool) {
+        self.ends.retain(|&(id, _)| !is_gone(id));
+        self.new.retain(|&id| !is_gone(id));
+        self.known.retain(|&id| !is_gone(id));
+    }
 }
 
 impl Protocol {
@@ -122,8 +133,17 @@ impl Protocol {
         true
     }
 
-    pub(crate) fn request_ref(&self, key: Arc<str>, id: RequestId) -> RequestRef {
-        let (min_fence, data_loss_grace) = (self.min_fence(), self.data_loss_grace());
+    pub(crate) fn request_ref(
+        &self,
+        key: Arc<str>,
+        id: RequestId,
+        slot: Option<Slot>,
+    ) -> RequestRef {
+        let (min_fence, mut data_loss_grace) = (self.floor(slot), self.data_loss_grace());
+        if slot.is_some() && min_fence == Fence::ZERO {
+            // As far as this process knows the slot is new.
+            data_loss_grace.max_lease = Duration::ZERO;
+        }
         RequestRef { key, id, min_fence, data_loss_grace }
     }
 
@@ -189,10 +209,14 @@ impl Protocol {
         now: Timestamp,
         id: RequestId,
     ) -> Option<(Duration, Acquire)> {
-        let begun = self.update(now, id, RequestState::begin_acquire)??;
-        let BegunAcquire { key, ttl, owner, fence_count, likely_free, enqueue } = begun;
+        let is_heard = self.is_heard(id);
+        let begun = self.update(now, id, |request, cx| request.begin_acquire(cx, is_heard))??;
+        let BegunAcquire { key, slot, ttl, owner, fence_count, likely_free, enqueue } = begun;
+        if enqueue.is_some() && !is_heard {
+            self.subscribe(now, id);
+        }
         let acquire = Acquire {
-            request: self.request_ref(key, id),
+            request: self.request_ref(key, id, slot),
             ttl: self.timing.server_ttl(ttl),
             owner,
             inbox: Arc::clone(&self.inbox),
@@ -210,7 +234,7 @@ impl Protocol {
     /// may find that the pushed hold has expired.
     fn send_release(&mut self, now: Timestamp, id: RequestId, was_held: bool) {
         let Some(request) = self.requests.get(&id) else { return };
-        let request_ref = self.request_ref(Arc::clone(&request.key), id);
+        let request_ref = self.request_ref(Arc::clone(&request.key), id, request.slot);
         let keep = request.keep(now, &self.timing);
         let is_hold_alone = was_held && request.acquires_in_flight == 0;
         let call = if is_hold_alone && request.on_server == OnServer::Perhaps {
@@ -236,10 +260,23 @@ impl Protocol {
             if entries.is_empty() {
                 return;
             }
-            let is_refresh = |entry: &&Renewal| matches!(entry, Renewal::Waiter { .. });
-            let refreshes = entries.iter().filter(is_refresh).count();
-            self.send(now, CommandKind::Renew { renewals, refreshes }, Command::Renew(entries));
+            if self.node.is_some() {
+                self.renew_by_slot(now, renewals.into_iter().zip(entries));
+            } else {
+                self.send_renewal(now, renewals, entries);
+            }
         }
+    }
+
+    pub(crate) fn send_renewal(
+        &mut self,
+        now: Timestamp,
+        renewals: Vec<(RequestId, Duration)>,
+        entries: Vec<Renewal>,
+    ) {
+        let is_refresh = |entry: &&Renewal| matches!(entry, Renewal::Waiter { .. });
+        let refreshes = entries.iter().filter(is_refresh).count();
+        self.send(now, CommandKind::Renew { renewals, refreshes }, Command::Renew(entries));
     }
 
     fn begin_renewal(
@@ -262,10 +299,15 @@ impl Protocol {
         let begun = self.update(now, id, |request, cx| request.begin_put_back(cx, owner.is_some()));
         let (Some(fences), Some(owner)) = (begun.flatten(), owner) else { return };
         let Some(request) = self.requests.get(&id) else { return };
-        let (key, ttl) = (Arc::clone(&request.key), request.ttl_to_reclaim(now));
+        let (key, slot) = (Arc::clone(&request.key), request.slot);
+        let ttl = request.ttl_to_reclaim(now);
         let lease = self.timing.server_ttl(ttl);
+        if let Some(slot) = slot {
+            // It is put back only while the slot waits out the failover.
+            self.open_tokens(now, slot);
+        }
         let known = Acquire {
-            request: self.request_ref(key, id),
+            request: self.request_ref(key, id, slot),
             ttl: lease,
             owner,
             inbox: Arc::clone(&self.inbox),
@@ -347,9 +389,22 @@ impl Protocol {
         acknowledged: Option<u32>,
     ) {
         let Some(sent) = self.in_flight.remove(&id) else {
-            return;
+            return self.asked_reply(now, id, reply);
         };
         self.reply_timeout.settled(now, sent.at);
+        self.apply_reply(now, id, sent, reply, acknowledged);
+        self.send_backlog(now);
+    }
+
+    /// What the reply to a command changes.
+    pub(crate) fn apply_reply(
+        &mut self,
+        now: Timestamp,
+        id: CommandId,
+        sent: InFlightCommand,
+        reply: Result<Reply, CommandError>,
+        acknowledged: Option<u32>,
+    ) {
         if let CommandKind::Renew { refreshes, .. } = sent.kind {
             self.refreshes_in_flight -= refreshes;
         }
@@ -361,11 +416,11 @@ impl Protocol {
                         request.acquire_unconfirmed(cx, sent.at, &unconfirmed);
                     };
                     self.update(now, id, update);
-                    return self.send_backlog(now);
+                    return;
                 }
                 self.settled(id);
                 if let AcquireReply::Granted(grant) = &reply {
-                    self.min_fence.raise(grant.fences.last());
+                    self.raise_floor(id, grant.fences.last());
                 }
                 self.update(now, id, |request, cx| request.acquire_reply(cx, written(ttl), reply));
             }
@@ -407,14 +462,16 @@ impl Protocol {
                 if let Some(unconfirmed) = self.unconfirmed(now, id, acknowledged) {
                     let error = CommandError::Unhealthy(unconfirmed.refusal());
                     self.update(now, id, |request, cx| request.reclaim_failed(cx, &error));
-                    return self.send_backlog(now);
+                    return;
                 }
                 self.update(now, id, |request, cx| request.reclaim_reply(cx, written(ttl), reply));
             }
             (CommandKind::Probe(id), Ok(Reply::Probed(probe_reply))) => {
                 self.probe_reply(now, id, probe_reply);
             }
-            (CommandKind::RaiseMaxLease, Ok(Reply::MaxLeaseRaised)) => {}
+            (CommandKind::RaiseMaxLease, Ok(Reply::MaxLeaseRaised))
+            | (CommandKind::Subscribe(_), Ok(Reply::Subscribed))
+            | (CommandKind::Open(_), Ok(Reply::Opened)) => {}
             (CommandKind::CountReplicas, Ok(Reply::OnlineReplicas(online))) => {
                 self.set_online_replicas(now, online);
             }
@@ -424,9 +481,8 @@ impl Protocol {
             (kind, Ok(_)) => {
                 self.failed(now, &kind, &CommandError::InvalidReply("mixed up".into()));
             }
-            (kind, Err(error)) => self.failed(now, &kind, &error),
+            (kind, Err(error)) => self.not_done(now, &kind, error),
         }
-        self.send_backlog(now);
     }
 
     /// The replies to what was sent before this WAIT count now.
@@ -486,6 +542,9 @@ impl Protocol {
                 self.update(now, *id, |request, cx| request.reclaim_failed(cx, error));
             }
             CommandKind::Probe(id) => self.probe_failed(now, *id),
+            CommandKind::Subscribe(slot) => self.subscribe_failed(now, *slot, error),
+            // What was sent behind it fails for the same reason.
+            CommandKind::Open(_) => {}
             CommandKind::RaiseMaxLease => self.announcement_failed(now, error),
             // Without an answer nothing can be confirmed on this connection.
             CommandKind::Wait(_) | CommandKind::CountReplicas => {
@@ -510,7 +569,7 @@ impl Protocol {
                 self.ask_primary_again(now);
             }
             Notification::Granted(id, fences) => {
-                self.min_fence.raise(fences.last());
+                self.raise_floor(id, fences.last());
                 self.update(now, id, |request, cx| request.granted_by_push(cx, fences));
             }
             // May overtake the reply that grants the lock.
@@ -521,7 +580,7 @@ impl Protocol {
             Notification::FirstInQueue(id, left) => {
                 self.update(now, id, |request, cx| request.first_in_queue(cx, left));
             }
-            Notification::Unsubscribed(_) => {}
+            Notification::Unsubscribed(slot) => self.unsubscribed(now, slot),
         }
     }
 
@@ -535,7 +594,9 @@ impl Protocol {
         let Some(mut fences) = fences else {
             return self.not_together(now, ids, OnServer::Nothing);
         };
-        self.min_fence.raise(fences.last());
+        if let Some(&first) = ids.first() {
+            self.raise_floor(first, fences.last());
+        }
         // What has to be confirmed is asked for one by one.
         let accepted = !self.primary.in_doubt
             && ids.iter().all(|&id| {

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::protocol::Protocol;
@@ -17,7 +18,7 @@ use crate::protocol::state::{RequestState, time_to_keep};
 use crate::protocol::timing::{AfterFailover, LATE, RETRY, SLOWER, TRUSTED, Timing};
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
-use crate::types::time::Timestamp;
+use crate::types::time::{Timestamp, millis};
 use crate::wire::command::Command;
 use crate::wire::keyspace::{DataLossGrace, Mark, lease_step_for};
 
@@ -110,6 +111,8 @@ pub(super) struct EndedRequest {
     pub(super) id: RequestId,
     /// Until when its key stays taken.
     pub(super) keep_until: Option<Timestamp>,
+    /// The server that serves its slot by now may not have heard of its end.
+    pub(super) missed: bool,
 }
 
 /// Which server is the primary, and what it may not know after a failover.
@@ -125,7 +128,7 @@ pub(crate) struct Primary {
     /// It has replicas, one of which may become the primary.
     replicated: bool,
     /// When it was connected to.
-    since: Timestamp,
+    pub(super) since: Timestamp,
     /// Nobody confirms that it is the primary.
     pub(crate) in_doubt: bool,
 }
@@ -143,6 +146,30 @@ impl Primary {
         }
     }
 
+    /// Another server may have missed the ends of shortly before this instant.
+    fn miss_ended(&mut self, down_since: Timestamp) {
+        self.ended.retain(|ended| ended.at.plus(LOST_RELEASES) >= down_since);
+        for ended in &mut self.ended {
+            ended.missed = true;
+        }
+    }
+
+    /// Removes those of slots that another server serves by now. `down_since`: of the connection.
+    pub(super) fn take_ended(
+        &mut self,
+        down_since: Option<Timestamp>,
+        leaves: impl Fn(&str) -> bool,
+    ) -> Vec<EndedRequest> {
+        let all = std::mem::take(&mut self.ended);
+        let (leaving, staying): (VecDeque<_>, _) =
+            all.into_iter().partition(|ended| leaves(&ended.key));
+        self.ended = leaving;
+        if let Some(down_since) = down_since {
+            self.miss_ended(down_since);
+        }
+        std::mem::replace(&mut self.ended, staying).into()
+    }
+
     pub(super) fn note_ended(&mut self, ended: EndedRequest) {
         self.ended.push_back(ended);
         if self.ended.len() > MAX_ENDED {
@@ -151,11 +178,25 @@ impl Primary {
     }
 }
 
+/// The longest lease known to a process, in all nodes of a cluster. One of the steps.
+#[derive(Clone, Debug, Default)]
+pub struct LongestLease(Arc<AtomicU64>);
+
+impl LongestLease {
+    fn get(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    fn raise(&self, lease: Duration) {
+        self.0.fetch_max(millis(lease), Ordering::Relaxed);
+    }
+}
+
 /// What is known of the longest lease that any process may be granted.
 #[derive(Debug)]
 pub(crate) struct MaxLease {
-    /// The longest lease known to this process, including its own. One of the steps.
-    known: Duration,
+    /// Including those of this process.
+    known: LongestLease,
     /// As last announced.
     announced: Duration,
     /// When to announce it again after a failure.
@@ -164,7 +205,15 @@ pub(crate) struct MaxLease {
 
 impl MaxLease {
     pub(crate) fn new(own: Duration) -> Self {
-        Self { known: lease_step_for(own), announced: Duration::ZERO, retry_at: None }
+        let known = LongestLease::default();
+        known.raise(lease_step_for(own));
+        Self { known, announced: Duration::ZERO, retry_at: None }
+    }
+
+    /// The same beside other nodes of a cluster.
+    pub(super) fn among(self, all: LongestLease) -> Self {
+        all.raise(self.known.get());
+        Self { known: all, ..self }
     }
 }
 
@@ -224,13 +273,19 @@ impl Protocol {
     /// become the primary, or has restarted, may not have heard of it, and would keep a lock that
     /// nobody has.
     fn repeat_releases(&mut self, now: Timestamp, down_since: Timestamp) {
-        if !std::mem::take(&mut self.primary.changed) {
-            return;
+        if std::mem::take(&mut self.primary.changed) {
+            self.primary.miss_ended(down_since);
         }
+        self.repeat_missed(now);
+    }
+
+    pub(super) fn repeat_missed(&mut self, now: Timestamp) {
         let mut recent = std::mem::take(&mut self.primary.ended);
-        recent.retain(|ended| ended.at.plus(LOST_RELEASES) >= down_since);
-        for EndedRequest { at, key, id, keep_until } in &mut recent {
-            let request = self.request_ref(Arc::clone(key), *id);
+        for EndedRequest { at, key, id, keep_until, missed } in &mut recent {
+            if !std::mem::take(missed) {
+                continue;
+            }
+            let request = self.request_ref(Arc::clone(key), *id, self.slot_of(key));
             let keep = time_to_keep(*keep_until, now, &self.timing);
             let (fence, tombstone) = (Fence::ZERO, Duration::ZERO);
             let cancel = Command::Cancel { request, fence, tombstone, keep };
@@ -250,8 +305,13 @@ impl Protocol {
         self.reply_timeout.heard(now);
         self.max_lease_of_server(now, max_lease);
         self.repeat_releases(now, down_since);
-        let mut order: Vec<_> =
-            self.requests.iter().map(|(&id, request)| (request.since, id)).collect();
+        self.resume(now, self.ids());
+    }
+
+    /// These requests continue on this connection.
+    pub(super) fn resume(&mut self, now: Timestamp, ids: Vec<RequestId>) {
+        let with_age = |id| self.requests.get(&id).map(|request| (request.since, id));
+        let mut order: Vec<_> = ids.into_iter().filter_map(with_age).collect();
         order.sort_unstable();
         // Only holds: waiters acquire again, after all holds are renewed.
         let is_held = |id: &RequestId| self.requests[id].is_held();
@@ -283,6 +343,7 @@ impl Protocol {
         for id in self.ids() {
             self.update(now, id, |request, _| request.in_backlog = false);
         }
+        self.node_disconnected(now);
     }
 
     /// An attempt to connect failed. Requests that try once, or whose outage timeout is zero, fail
@@ -298,6 +359,7 @@ impl Protocol {
         }
         self.server.why = failure;
         self.server.attempt_failed = true;
+        self.refresh_topology();
     }
 
     /// When the oldest command was sent that is not answered.
@@ -316,8 +378,8 @@ impl Protocol {
     /// What to do after a data loss. When the longest lease is over no hold from before is valid,
     /// neither one with a ttl of its own nor a grant that is still in flight.
     #[must_use]
-    pub const fn data_loss_grace(&self) -> DataLossGrace {
-        DataLossGrace { max_lease: self.max_lease.known, waits: self.timing.data_loss_grace }
+    pub fn data_loss_grace(&self) -> DataLossGrace {
+        DataLossGrace { max_lease: self.max_lease.known.get(), waits: self.timing.data_loss_grace }
     }
 
     /// How long a failover is waited out at least.
@@ -326,35 +388,41 @@ impl Protocol {
         match self.timing.after_failover {
             AfterFailover::AtOnce => Duration::ZERO,
             AfterFailover::Grace(grace) => grace,
-            AfterFailover::WholeTtl => self.max_lease.known,
+            AfterFailover::WholeTtl => self.max_lease.known.get(),
         }
     }
 
     /// Call before a command that writes this ttl: a longer lease than all before is announced
     /// first.
     pub(crate) fn ensure_max_lease(&mut self, now: Timestamp, lease: Duration) {
-        if lease > self.max_lease.known {
-            self.max_lease.known = lease_step_for(lease);
+        if lease > self.max_lease.known.get() {
+            self.max_lease.known.raise(lease_step_for(lease));
+            self.announce_max_lease(now);
+        } else if self.node.is_some() && self.max_lease.retry_at.is_none() {
+            // Another node may have been the first to be told.
             self.announce_max_lease(now);
         }
     }
 
     /// Another process or the server reported leases of this length.
     pub(crate) fn learn_max_lease(&mut self, max_lease: Duration) {
-        self.max_lease.known = self.max_lease.known.max(max_lease);
-        self.max_lease.announced = self.max_lease.announced.max(max_lease);
+        self.max_lease.known.raise(max_lease);
+        // A notification reaches all processes but tells only one of the nodes of a cluster.
+        if self.node.is_none() {
+            self.max_lease.announced = self.max_lease.announced.max(max_lease);
+        }
     }
 
     /// A new connection: its server knows of leases of this length.
     pub(crate) fn max_lease_of_server(&mut self, now: Timestamp, max_lease: Duration) {
-        self.max_lease.announced = Duration::ZERO;
         self.learn_max_lease(max_lease);
+        self.max_lease.announced = max_lease;
         self.announce_max_lease(now);
     }
 
     /// Announces the bound to the server and all processes, before anything else is sent.
     fn announce_max_lease(&mut self, now: Timestamp) {
-        let MaxLease { known, announced, .. } = self.max_lease;
+        let (known, announced) = (self.max_lease.known.get(), self.max_lease.announced);
         if known > announced && self.server.down_since.is_none() {
             self.max_lease.announced = known;
             self.send(now, CommandKind::RaiseMaxLease, Command::RaiseMaxLease(known));

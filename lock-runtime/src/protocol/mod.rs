@@ -32,14 +32,15 @@
 //! is and what is reported of it, and `state` decides what becomes of it. `commands` has what is
 //! sent, when, and which request its reply goes to; `connection` what concerns all requests.
 //! `deadlock` probes for cycles on one server, and `cycle_watch` looks for them in a cluster, apart
-//! from the rest. `replicas` decides what replicas have confirmed, and `timing` has
-//! all durations.
+//! from the rest. `replicas` decides what replicas have confirmed, `node` has what differs on a node
+//! of a cluster, and `timing` has all durations.
 
 pub(crate) mod commands;
 pub(crate) mod connection;
 #[cfg_attr(not(test), expect(dead_code, reason = "for clusters, which are to come"))]
 pub(crate) mod cycle_watch;
 pub(crate) mod deadlock;
+pub(crate) mod node;
 pub(crate) mod replicas;
 pub(crate) mod request;
 pub(crate) mod state;
@@ -54,6 +55,7 @@ use std::time::Duration;
 use crate::protocol::commands::{Backlog, InFlightCommand};
 use crate::protocol::connection::{EndedRequest, MaxLease, Primary, ReplyTimeout};
 use crate::protocol::deadlock::Probes;
+use crate::protocol::node::Node;
 use crate::protocol::replicas::Confirmations;
 use crate::protocol::request::{CommandId, Failure, Output, ReleaseOutcome, RequestParams};
 use crate::protocol::state::{Context, Next, OnServer, Phase, Reachability, RequestState};
@@ -78,6 +80,7 @@ pub struct Protocol {
     pub(crate) reply_timeout: ReplyTimeout,
     pub(crate) server: Reachability,
     pub(crate) primary: Primary,
+    /// Of a single server.
     pub(crate) min_fence: HighestFence,
     /// Of this process.
     pub(crate) longest_ttl: Duration,
@@ -86,6 +89,8 @@ pub struct Protocol {
     pub(crate) probes: Probes,
     /// Where replicas have to confirm all holds.
     pub(crate) confirmations: Option<Box<Confirmations>>,
+    /// Where the server is a node of a cluster.
+    pub(crate) node: Option<Box<Node>>,
 }
 
 impl Protocol {
@@ -116,6 +121,7 @@ impl Protocol {
             outputs: VecDeque::new(),
             probes: Probes::default(),
             confirmations: None,
+            node: None,
         }
     }
 
@@ -150,6 +156,7 @@ impl Protocol {
             self.reply_due_at(),
             self.next_probe(),
             self.next_announcement(),
+            self.asked_due_at(),
         ])
     }
 
@@ -169,7 +176,7 @@ impl Protocol {
         self.requests.is_empty()
     }
 
-    /// The highest fencing token that this process has seen.
+    /// The highest fencing token that this process has seen from a single server.
     #[must_use]
     pub fn min_fence(&self) -> Fence {
         self.min_fence.get()
@@ -201,7 +208,8 @@ impl Protocol {
         if let (Some(confirmations), Some(confirm)) = (&mut self.confirmations, params.confirm) {
             confirmations.begin(id, confirm);
         }
-        let request = RequestState::new(self.min_fence(), params, ticket);
+        let slot = self.slot_of(&params.key);
+        let request = RequestState::new(self.floor(slot), slot, params, ticket);
         self.requests.insert(id, Box::new(request));
     }
 
@@ -214,6 +222,7 @@ impl Protocol {
     /// The hold was handed to another caller of this process at `now`: `max_hold` counts from then.
     pub fn record_handoff(&mut self, now: Timestamp, id: RequestId) {
         self.update(now, id, RequestState::record_handoff);
+        self.hear_of_others(now, id);
     }
 
     /// A nested call needs a longer ttl from the next renewal on; it never gets shorter. A hold
@@ -288,6 +297,7 @@ impl Protocol {
         }
         self.probe_due(now);
         self.announcement_due(now);
+        self.asked_due(now);
         while let Some(id) = self.timers.first_due_by(now) {
             self.request_due(now, id);
             if self.timers.first_due_by(now) == Some(id) {
@@ -302,7 +312,7 @@ impl Protocol {
         // One of a group that was granted has its own reason to fail.
         let is_granted = unconfirmed.is_some();
         if let Some(why) = unconfirmed {
-            self.update(now, id, |request, cx| request.not_granted(cx, why));
+            self.update(now, id, |request, _| request.not_granted(why));
         }
         let timed_out = self
             .update(now, id, |request, cx| request.tries_once() && request.timed_out(cx).is_some());
@@ -352,7 +362,8 @@ impl Protocol {
             }
             if request.on_server > OnServer::Nothing {
                 let RequestState { key, keep_until, .. } = *request;
-                self.primary.note_ended(EndedRequest { at: now, key, id, keep_until });
+                let ended = EndedRequest { at: now, key, id, keep_until, missed: false };
+                self.primary.note_ended(ended);
             }
             self.outputs.push_back(Output::Finished(id, outcome));
         }

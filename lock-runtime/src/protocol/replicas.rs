@@ -47,7 +47,7 @@ pub(crate) struct Confirmations {
 }
 
 #[derive(Debug)]
-struct Wanted {
+pub(crate) struct Wanted {
     confirm: Confirm,
     /// When the acquire was sent that was granted but is not confirmed yet, the first one of them.
     granted_at: Option<Timestamp>,
@@ -102,8 +102,13 @@ impl Confirmations {
         self.requests.insert(id, Wanted { confirm, granted_at: None });
     }
 
-    pub(crate) fn end(&mut self, id: RequestId) {
-        self.requests.remove(&id);
+    pub(crate) fn end(&mut self, id: RequestId) -> Option<Wanted> {
+        self.requests.remove(&id)
+    }
+
+    /// Goes on for a request of another node, with what is left of its time.
+    pub(crate) fn go_on(&mut self, id: RequestId, wanted: Wanted) {
+        self.requests.insert(id, wanted);
     }
 
     /// So many replicas are online.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::timing::RETRY;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::replicas::Confirm;
 use crate::types::request_id::RequestId;
@@ -156,15 +155,32 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// When to try again: at once if another way of sending helps.
-    pub(crate) fn retry_at(&self, now: Timestamp) -> Timestamp {
+    /// Whether to try again at once, because another way of sending helps.
+    pub(crate) const fn is_retried_at_once(&self) -> bool {
+        matches!(self, Self::ScriptMissing | Self::NotBatchable | Self::ConnectionLost)
+    }
+
+    /// Whether it is likely to last.
+    pub(crate) const fn is_for_long(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Unhealthy(_) | Self::InvalidReply(_))
+    }
+
+    /// Whether a slot of a cluster is on its way to another node, or has just arrived. That is over
+    /// soon, so a request that tries once waits for it too.
+    pub(crate) fn is_migration(&self) -> bool {
         match self {
-            Self::ScriptMissing
-            | Self::NotBatchable
-            | Self::ConnectionLost
-            | Self::Moved(_)
-            | Self::Unopened => now,
-            _ => now.plus(RETRY),
+            Self::Moved(_) | Self::Asked(_) | Self::Unopened => true,
+            Self::TryAgain(why) => why.starts_with("TRYAGAIN"),
+            _ => false,
+        }
+    }
+
+    /// Whether another node of a cluster may serve the slot by now.
+    pub(crate) fn suggests_failover(&self) -> bool {
+        match self {
+            Self::NotPrimary(_) => true,
+            Self::TryAgain(why) => why.starts_with("CLUSTERDOWN"),
+            _ => false,
         }
     }
 
@@ -174,6 +190,23 @@ impl CommandError {
             Self::Refused(_) | Self::InvalidReply(_) => Failure::Refused(self.why()),
             _ => Failure::Unavailable(self.why()),
         }
+    }
+
+    /// The same for a request in this slot of a cluster.
+    pub(crate) fn failure_in(&self, slot: Slot) -> Failure {
+        let number = slot.number();
+        Failure::Unavailable(match self {
+            Self::Moved(to) => format!(
+                "slot {number} is served neither by this node nor by {}; run `redis-cli --cluster \
+                 check`",
+                to.address
+            ),
+            error if error.is_migration() => format!(
+                "slot {number} is being migrated; finish it, or run `redis-cli --cluster fix`"
+            ),
+            error if error.suggests_failover() => format!("slot {number}: {}", error.why()),
+            error => return error.failure(),
+        })
     }
 
     /// What the server said, or what is wrong.
@@ -270,4 +303,13 @@ pub enum Output {
     NotTogether(Vec<RequestId>),
     /// The connection does not answer: drop it and connect again.
     Reconnect,
+    /// Another node of the cluster serves this slot: [`Protocol::take`](super::Protocol::take) its
+    /// requests, and have that node's protocol [`adopt`](super::Protocol::adopt) them.
+    Moved(Redirect),
+    /// Send this call as [`Command::Asking`] to the node with this address, and report its reply
+    /// here under the number. If that is not possible, report
+    /// [`ConnectionLost`](CommandError::ConnectionLost).
+    SendAsking(CommandId, Command, Box<str>),
+    /// Another node of the cluster may serve some slots of this one by now.
+    RefreshTopology,
 }

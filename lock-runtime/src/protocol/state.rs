@@ -13,8 +13,8 @@ use crate::protocol::request::{
     CommandError, Failure, Loss, Output, ReleaseOutcome, RequestParams,
 };
 use crate::protocol::timing::{
-    CONFIRM_DELAY, MIN_CLAIM_LEFT, RETRY, Timing, TtlWrite, claim_ttl, earliest, warn_again_at,
-    warn_at, whole_millis,
+    CONFIRM_DELAY, MIN_CLAIM_LEFT, RETRY, SHORTEST_PAUSE, Timing, TtlWrite, claim_ttl, earliest,
+    warn_again_at, warn_at, whole_millis,
 };
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
@@ -23,6 +23,7 @@ use crate::types::time::Timestamp;
 use crate::wire::command::{Enqueue, Renewal};
 use crate::wire::keyspace::{Mark, WAITER_LEASE};
 use crate::wire::reply::{AcquireReply, BlockedBy, BusyReply, Grant, ReclaimReply, RenewalReply};
+use crate::wire::slot::Slot;
 
 /// A request fails after this many grants in a row that had expired when they arrived.
 const MAX_SLOW_REPLIES: u32 = 3;
@@ -109,7 +110,9 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) struct RequestState {
     pub(crate) key: Arc<str>,
-    id: RequestId,
+    pub(crate) id: RequestId,
+    /// On a cluster.
+    pub(crate) slot: Option<Slot>,
     /// When the caller in this process asked for the lock.
     pub(crate) since: Timestamp,
     pub(crate) ttl: Duration,
@@ -128,6 +131,10 @@ pub(crate) struct RequestState {
     pub(crate) contended: bool,
     /// How long the server keeps its queue entry without a refresh, as sent last.
     lease: Duration,
+    /// Since when the server answers but does not execute what is sent about this request.
+    refused_since: Option<Timestamp>,
+    /// How often it has moved to another node since a server executed anything about it.
+    moves: u8,
     /// It is in the backlog.
     pub(crate) in_backlog: bool,
     /// The next timer, mirrored in the timers of the protocol.
@@ -188,8 +195,11 @@ pub(crate) struct Waiting {
     /// The highest token seen when this was first sent: a grant must be higher, or the server lost
     /// data.
     min_fence: Fence,
-    /// Since when the server answers but cannot grant, and why.
-    refusal: Option<(Timestamp, Failure)>,
+    /// Why the server cannot grant, if it answers.
+    refusal: Option<Failure>,
+    /// It is queued or about to be. One that queues is not before it is known that the lock is
+    /// taken, if that costs a subscription first.
+    queues: bool,
     /// The server has granted it and is asked again: it is in doubt, or replicas are missing.
     confirming: bool,
 }
@@ -209,6 +219,7 @@ enum Progress {
 /// An acquire to send.
 pub(crate) struct BegunAcquire {
     pub(crate) key: Arc<str>,
+    pub(crate) slot: Option<Slot>,
     pub(crate) ttl: Duration,
     pub(crate) owner: OwnerInfo,
     pub(crate) fence_count: u32,
@@ -276,9 +287,22 @@ pub(super) fn time_to_keep(until: Option<Timestamp>, now: Timestamp, timing: &Ti
     if left.is_zero() { left } else { whole_millis(timing.server_ttl(left)) }
 }
 
+/// When to send something again that the server has refused since this instant.
+fn retry_at(since: &mut Option<Timestamp>, now: Timestamp, error: &CommandError) -> Timestamp {
+    if error.is_retried_at_once() {
+        return now;
+    }
+    Timing::retry_at(now, *since.get_or_insert(now), shortest_pause(error))
+}
+
+fn shortest_pause(error: &CommandError) -> Duration {
+    if error.is_for_long() { RETRY } else { SHORTEST_PAUSE }
+}
+
 impl RequestState {
     pub(crate) fn new(
         min_fence: Fence,
+        slot: Option<Slot>,
         params: RequestParams,
         inherited_ticket: Option<u64>,
     ) -> Self {
@@ -299,11 +323,13 @@ impl RequestState {
             slow_replies: 0,
             min_fence,
             refusal: None,
+            queues: false,
             confirming: false,
         };
         Self {
             key,
             id,
+            slot,
             since,
             ttl,
             renew,
@@ -315,6 +341,8 @@ impl RequestState {
             acquires_in_flight: 0,
             contended: false,
             lease: WAITER_LEASE,
+            refused_since: None,
+            moves: 0,
             in_backlog: false,
             due: None,
         }
@@ -372,8 +400,13 @@ impl RequestState {
         Some(waiting.busy.as_ref().is_none_or(|busy| busy.ticket.is_none()))
     }
 
-    /// Its acquire is being sent, if it is still wanted.
-    pub(crate) fn begin_acquire(&mut self, cx: &mut Context<'_>) -> Option<BegunAcquire> {
+    /// Its acquire is being sent, if it is still wanted. `is_heard`: whether this process receives
+    /// notifications about its lock.
+    pub(crate) fn begin_acquire(
+        &mut self,
+        cx: &mut Context<'_>,
+        is_heard: bool,
+    ) -> Option<BegunAcquire> {
         let Phase::Waiting(waiting) = &mut self.phase else { return None };
         self.in_backlog = false;
         match &mut waiting.progress {
@@ -381,7 +414,8 @@ impl RequestState {
             progress => *progress = Progress::Acquiring,
         }
         self.on_server = self.on_server.max(OnServer::Perhaps);
-        let enqueue = waiting.queue.then(|| {
+        waiting.queues |= waiting.queue && is_heard;
+        let enqueue = waiting.queues.then(|| {
             self.acquires_in_flight += 1;
             waiting.queued_as_of.get_or_insert(cx.now);
             let lease = Timing::waiter_lease(cx.refresh_every);
@@ -390,6 +424,7 @@ impl RequestState {
         });
         Some(BegunAcquire {
             key: Arc::clone(&self.key),
+            slot: self.slot,
             ttl: self.ttl,
             owner: waiting.owner.clone(),
             fence_count: waiting.fence_count,
@@ -405,6 +440,7 @@ impl RequestState {
         reply: AcquireReply,
     ) {
         self.acquires_in_flight = self.acquires_in_flight.saturating_sub(1);
+        self.was_executed();
         match reply {
             AcquireReply::Granted(grant) => self.granted_by_reply(cx, written, grant),
             AcquireReply::Busy(busy) => self.busy(cx, written.sent, busy),
@@ -546,11 +582,16 @@ impl RequestState {
         if !waiting.queue || in_vain {
             return self.fail(cx, Failure::Busy(busy));
         }
-        waiting.queued(cx, self.id, sent, busy.left);
         waiting.slow_replies = 0;
+        waiting.refusal = None;
+        if std::mem::replace(&mut waiting.queues, true) {
+            waiting.queued(cx, self.id, sent, busy.left);
+        } else {
+            waiting.progress = Progress::Pending;
+            cx.next = Next::Acquire;
+        }
         self.ticket = busy.ticket.or(waiting.inherited_ticket);
         waiting.busy = Some(busy);
-        waiting.refusal = None;
         if waiting.warning {
             self.report_wait(cx);
         }
@@ -579,9 +620,13 @@ impl RequestState {
                 waiting.likely_free = false;
                 self.back_off(cx.now);
             }
-            // Once is usual: the scripts are loaded, and the call is sent again behind them.
-            CommandError::ScriptMissing if waiting.refusal.is_none() => {
-                waiting.refusal = Some((cx.now, error.failure()));
+            // Once is usual: the scripts are loaded or the tokens opened, and the call is sent
+            // again behind that.
+            CommandError::ScriptMissing | CommandError::Unopened
+                if self.refused_since.is_none() =>
+            {
+                self.refused_since = Some(cx.now);
+                waiting.refusal = Some(error.failure());
                 self.back_off(cx.now);
             }
             CommandError::ScriptMissing
@@ -591,13 +636,16 @@ impl RequestState {
             | CommandError::Moved(_)
             | CommandError::Asked(_)
             | CommandError::Unopened => {
-                let failure = error.failure();
-                let since = waiting.refusal.as_ref().map_or(cx.now, |&(since, _)| since);
-                waiting.refusal = Some((since, failure.clone()));
-                if !waiting.queue || cx.is_past(since.plus(cx.timing.outage_timeout)) {
+                let failure =
+                    self.slot.map_or_else(|| error.failure(), |slot| error.failure_in(slot));
+                let since = *self.refused_since.get_or_insert(cx.now);
+                waiting.refusal = Some(failure.clone());
+                let tries_on = waiting.queue || self.slot.is_some() && error.is_migration();
+                if !tries_on || cx.is_past(since.plus(cx.timing.outage_timeout)) {
                     return self.fail(cx, failure);
                 }
-                self.back_off(cx.now.plus(RETRY));
+                // A missing script too: it was loaded before.
+                self.back_off(Timing::retry_at(cx.now, since, shortest_pause(error)));
             }
             CommandError::Refused(_) => {
                 self.nothing_was_done();
@@ -630,9 +678,9 @@ impl RequestState {
     }
 
     /// Why it is not granted if its time is over.
-    pub(crate) fn not_granted(&mut self, cx: &Context<'_>, why: Failure) {
+    pub(crate) fn not_granted(&mut self, why: Failure) {
         if let Some(waiting) = self.waiting_mut() {
-            waiting.refusal = Some((cx.now, why));
+            waiting.refusal = Some(why);
         }
     }
 
@@ -641,6 +689,12 @@ impl RequestState {
         if let Some(waiting) = self.waiting_mut() {
             waiting.progress = Progress::BackingOff { until };
         }
+    }
+
+    /// A server has executed something about this request.
+    fn was_executed(&mut self) {
+        self.refused_since = None;
+        self.moves = 0;
     }
 
     /// The server did not execute an acquire: it has nothing of a request that was never queued and
@@ -690,8 +744,7 @@ impl RequestState {
                 if !held.renewing && held.renew_at.is_some_and(|at| is_due(at, ttl)) =>
             {
                 held.renewing = true;
-                let (key, fence) = (Arc::clone(key), held.fences.first);
-                Some((ttl, Renewal::Hold { key, id, fence, ttl: cx.timing.server_ttl(ttl) }))
+                Some((ttl, self.renewal_entry(cx)?))
             }
             Phase::Waiting(waiting) if !self.in_backlog => {
                 let Progress::Queued(queued) = &mut waiting.progress else { return None };
@@ -723,6 +776,7 @@ impl RequestState {
         written: TtlWrite,
         reply: RenewalReply,
     ) {
+        self.was_executed();
         match (&mut self.phase, reply) {
             (Phase::Held(_), RenewalReply::Renewed) => self.extend(cx, written),
             (Phase::Held(_), RenewalReply::RenewedContended) => {
@@ -800,6 +854,7 @@ impl RequestState {
         written: TtlWrite,
         reply: ReclaimReply,
     ) {
+        self.was_executed();
         let Phase::Held(held) = &mut self.phase else { return };
         match reply {
             ReclaimReply::Held => {
@@ -830,7 +885,7 @@ impl RequestState {
             && held.renew_at.is_none()
             && *error != CommandError::ConnectionLost
         {
-            held.put_back_at = Some(error.retry_at(cx.now));
+            held.put_back_at = Some(retry_at(&mut self.refused_since, cx.now, error));
         }
     }
 
@@ -840,14 +895,16 @@ impl RequestState {
         match &mut self.phase {
             Phase::Held(held) => {
                 held.renewing = false;
-                held.renew_at = held.renew_at.map(|_| error.retry_at(cx.now));
+                if let Some(at) = &mut held.renew_at {
+                    *at = retry_at(&mut self.refused_since, cx.now, error);
+                }
                 let why = error.refusal().map(Arc::from);
                 why.is_some_and(|why| held.refused.replace(why).is_none())
             }
             Phase::Waiting(waiting) => {
                 if let Progress::Queued(queued) = &mut waiting.progress {
                     queued.call_in_flight = false;
-                    queued.refresh_at = error.retry_at(cx.now);
+                    queued.refresh_at = retry_at(&mut self.refused_since, cx.now, error);
                 }
                 false
             }
@@ -965,6 +1022,7 @@ impl RequestState {
             return;
         }
         let was_held = matches!(self.phase, Phase::Held(_) | Phase::Lost);
+        self.refused_since = None;
         let lease = cx.timing.server_ttl(self.ttl).max(self.lease);
         self.phase = Phase::Releasing(Releasing {
             since: cx.now,
@@ -992,7 +1050,7 @@ impl RequestState {
         let Phase::Releasing(releasing) = &mut self.phase else { return };
         // The next connection sends it again.
         let lost = *error == CommandError::ConnectionLost;
-        releasing.retry_at = (!lost).then(|| error.retry_at(cx.now));
+        releasing.retry_at = (!lost).then(|| retry_at(&mut self.refused_since, cx.now, error));
         // The script may have been refused one of its commands after it executed others.
         releasing.maybe_done |=
             lost || matches!(error, CommandError::Refused(_) | CommandError::InvalidReply(_));
@@ -1002,6 +1060,67 @@ impl RequestState {
             let (id, key) = (self.id, Arc::clone(&self.key));
             cx.report(Output::ReleaseRefused { id, key, why: why.as_str().into() });
         }
+    }
+
+    /// Leaves for the protocol of the node that serves its slot by now.
+    pub(crate) fn leave(&mut self, now: Timestamp) {
+        self.in_backlog = false;
+        self.moves = self.moves.saturating_add(1);
+        self.refused_since.get_or_insert(now);
+    }
+
+    /// Has arrived from the protocol of another node. Returns whether it continues at once: not if
+    /// it was moved there before and none of the nodes has executed anything about it since. They
+    /// may disagree about who serves the slot.
+    pub(crate) fn arrive(&mut self, cx: &Context<'_>) -> bool {
+        if self.moves <= 1 {
+            self.refused_since = None;
+            if let Some(waiting) = self.waiting_mut() {
+                waiting.refusal = None;
+            }
+            return true;
+        }
+        let since = *self.refused_since.get_or_insert(cx.now);
+        let at = Timing::retry_at(cx.now, since, SHORTEST_PAUSE);
+        match &mut self.phase {
+            Phase::Waiting(waiting) => waiting.progress = Progress::BackingOff { until: at },
+            Phase::Held(held) => held.renew_at = held.renew_at.map(|_| at),
+            Phase::Releasing(releasing) => releasing.retry_at = Some(at),
+            Phase::Lost => {}
+        }
+        false
+    }
+
+    /// Its slot has lost the subscription: a grant cannot be pushed any more. Acquires again, which
+    /// subscribes.
+    pub(crate) fn unsubscribed(&self, cx: &mut Context<'_>) {
+        if let Some(Waiting { progress: Progress::Queued(queued), .. }) = self.waiting()
+            && !queued.call_in_flight
+        {
+            cx.next = Next::Acquire;
+        }
+    }
+
+    /// The server refuses to push grants.
+    pub(crate) fn cannot_be_notified(&mut self, cx: &mut Context<'_>, why: &CommandError) {
+        if self.waiting().is_some_and(|waiting| waiting.queues) {
+            self.fail(cx, why.failure());
+        }
+    }
+
+    /// Renews a hold next that is renewed automatically.
+    pub(crate) fn renew_early(&mut self, cx: &Context<'_>) {
+        if let Phase::Held(Held { renew_at: Some(at), .. }) = &mut self.phase {
+            *at = cx.now;
+        }
+    }
+
+    /// The renewal of a hold.
+    pub(crate) fn renewal_entry(&self, cx: &Context<'_>) -> Option<Renewal> {
+        let Self { id, ttl, ref key, .. } = *self;
+        let Phase::Held(held) = &self.phase else { return None };
+        let (key, fence) = (Arc::clone(key), held.fences.first);
+        Some(Renewal::Hold { key, id, fence, ttl: cx.timing.server_ttl(ttl) })
     }
 
     /// Continues on a new connection.
@@ -1144,9 +1263,9 @@ impl RequestState {
             return failure.clone();
         }
         let waiting = self.waiting();
-        let refusal = waiting.and_then(|waiting| waiting.refusal.as_ref());
+        let refusal = waiting.and_then(|waiting| waiting.refusal.clone());
         match (refusal, waiting.and_then(|waiting| waiting.busy.as_ref())) {
-            (Some((_, failure)), _) => failure.clone(),
+            (Some(failure), _) => failure,
             // Still the latest known state, also while reconnecting.
             (None, Some(busy)) => Failure::Busy(busy.clone()),
             (None, None) if server.down_since.is_some() => server.why.clone(),

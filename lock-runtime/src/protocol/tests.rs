@@ -8,6 +8,7 @@ pub(crate) mod failover;
 pub(crate) mod late;
 pub(crate) mod max_lease;
 pub(crate) mod multi;
+pub(crate) mod node;
 pub(crate) mod refused;
 pub(crate) mod replicas;
 

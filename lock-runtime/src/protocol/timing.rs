@@ -73,10 +73,14 @@ pub(crate) const LATE: Duration = Duration::from_millis(500);
 pub(crate) const TRUSTED: Duration = Duration::from_secs(2);
 /// How long a tombstone refuses a late acquire from a dead connection.
 pub(crate) const TOMBSTONE: Duration = Duration::from_secs(60);
-/// How soon a command is retried that the server could not execute.
+/// How soon something is tried again that is not expected to succeed at once.
 pub(crate) const RETRY: Duration = Duration::from_millis(50);
 /// Most waits are over by then and need no deadlock detection.
 pub(crate) const PROBE_AFTER: Duration = Duration::from_millis(200);
+/// How soon a command is retried that the server could not execute for the first time.
+pub(crate) const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+/// The longest pause before it is retried.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// When a slow wait is reported first; then at twice that, and so on.
 const LONG_WAIT: Duration = Duration::from_secs(10);
 
@@ -228,6 +232,13 @@ impl Timing {
     ) -> Duration {
         let wanted = shortest_ttl.map_or(self.reply, |ttl| ttl / 3);
         wanted.max(SHORTEST_REPLY).max(slowest * SLOWER).min(self.reply)
+    }
+
+    /// When to retry a command that the server has not executed since `first`: the pause is as long
+    /// as that has lasted, within limits. What is over soon costs little time, and what lasts costs
+    /// the server few commands.
+    pub(crate) fn retry_at(now: Timestamp, first: Timestamp, shortest: Duration) -> Timestamp {
+        now.plus(now.since(first).clamp(shortest, LONGEST_PAUSE))
     }
 
     /// When to acquire a lock whose holder's TTL ends in `left`: just after that, and not all

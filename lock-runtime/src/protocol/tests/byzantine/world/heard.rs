@@ -75,7 +75,10 @@ impl World {
             | Output::ReleaseRefused { .. }
             | Output::ReleaseUnconfirmed(_)
             | Output::CheckClaimed(_)
-            | Output::StillWaiting { .. } => {}
+            | Output::StillWaiting { .. }
+            | Output::Moved(_)
+            | Output::SendAsking(..)
+            | Output::RefreshTopology => {}
         }
         Ok(())
     }
