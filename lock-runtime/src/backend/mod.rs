@@ -16,6 +16,7 @@ use crate::protocol::request::CommandError;
 use crate::types::fence::Fence;
 use crate::wire::keyspace::{DataLossGrace, Mark};
 use crate::wire::reply::{Notification, Reply};
+use crate::wire::slot::Slot;
 
 /// What a client sends when it connects.
 pub(crate) struct ConnectParams {
@@ -31,6 +32,8 @@ pub(crate) struct ConnectParams {
     pub(crate) connected_before: bool,
     /// The primaries that it was connected to before the latest one.
     pub(crate) left: Vec<Mark>,
+    /// A slot that the server has, if it is a node of a cluster: rights are checked on its keys.
+    pub(crate) slot: Option<Slot>,
     /// Whether replicas have to confirm what is done.
     pub(crate) confirms: bool,
 }

@@ -21,10 +21,10 @@ pub(crate) mod transport;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use redis::{ConnectionInfo, ProtocolVersion};
+use redis::{ConnectionAddr, ConnectionInfo, ProtocolVersion};
 
 use crate::backend::redis::address::NodeAddress;
-use crate::backend::redis::command::LeaseStore;
+use crate::backend::redis::command::{LeaseStore, ReplyReader};
 use crate::backend::redis::dialogue::{Dialogue, Limit, keepalive};
 use crate::backend::redis::errors::{OpenError, connect_error};
 use crate::backend::redis::handshake::{Handshake, NextStep};
@@ -161,12 +161,14 @@ impl RedisServer {
                 NextStep::Send(next) => commands = next,
                 NextStep::Done(ready) => {
                     let Dialogue { transport, received, heard, .. } = dialogue;
-                    let space = self.space.clone();
+                    let reader =
+                        ReplyReader { space: self.space.clone(), host: host_of(info.addr()) };
                     let confirmation = self.sentinels.as_ref().map(SentinelWatch::confirmation);
                     let mut pipe = RedisPipe::new(
                         transport,
                         received,
-                        space,
+                        reader,
+                        params.inbox.clone(),
                         lease_store,
                         &ready,
                         confirmation,
@@ -176,5 +178,12 @@ impl RedisServer {
                 }
             }
         }
+    }
+}
+
+fn host_of(address: &ConnectionAddr) -> String {
+    match address {
+        ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.clone(),
+        _ => String::new(),
     }
 }

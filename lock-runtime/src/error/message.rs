@@ -223,8 +223,7 @@ const DISK: &str = "see in the server's log why it cannot save its data, usually
 
 const REPLICAS: &str = "bring the server's replicas back, or lower its min-replicas-to-write";
 
-const CLUSTER: &str =
-    "connect to one primary with cluster-enabled no; a Redis Cluster is not supported yet";
+const CLUSTER: &str = "write redis-cluster:// in place of redis://";
 
 /// The advice for the first of these error codes, separated by spaces, that the text contains.
 fn advice(table: &[(&str, &'static str)], text: &str) -> Option<&'static str> {

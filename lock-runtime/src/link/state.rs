@@ -279,6 +279,7 @@ impl LinkState {
             failover_grace: self.router.protocol().failover_grace(),
             connected_before: self.connected_before,
             left: self.router.protocol().left_primaries(),
+            slot: None,
             confirms: self.router.protocol().confirms(),
         };
         (params, self.failures)

@@ -221,8 +221,11 @@ impl CommandError {
                 "NOSCRIPT: the server lost its scripts".to_owned()
             }
             Self::ConnectionLost => "the connection broke".to_owned(),
-            Self::Moved(to) => format!("MOVED {} {}", to.slot.number(), to.address),
-            Self::Asked(to) => format!("ASK {} {}", to.slot.number(), to.address),
+            Self::Moved(Redirect { slot, address }) => {
+                let slot = slot.number();
+                format!("slot {slot} has moved to {address}; run redis-cli --cluster check")
+            }
+            Self::Asked(to) => is_migrating(to.slot, &format!("to {}", to.address)),
             Self::Unopened => "UNOPENED: the tokens are those of another master".to_owned(),
         }
     }
@@ -234,6 +237,14 @@ impl CommandError {
             _ => None,
         }
     }
+}
+
+/// What a slot needs that is being migrated.
+pub(crate) fn is_migrating(slot: Slot, details: &str) -> String {
+    let number = slot.number();
+    format!(
+        "slot {number} is being migrated ({details}); finish it, or run redis-cli --cluster fix"
+    )
 }
 
 /// A command to send, or an event for the owner of a request.

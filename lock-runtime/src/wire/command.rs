@@ -272,16 +272,14 @@ impl Command {
                 encode_releases(Script::Release, &[request], space, mark, out);
             }
             Self::Release { request, keep, .. } => {
-                let mut call = ScriptCall::begin(Script::Release, 1, 3, out);
-                call.word(&space.hold_parts(&request.key));
+                let mut call = begin(space, Script::Release, &request.key, false, 3, out);
                 call.word(&[&request.id.hex()]);
                 call.word(&[&mark.text()]);
                 call.number(millis(*keep));
             }
             Self::Cancel { request, fence, tombstone, keep } => {
                 let args = if keep.is_zero() { 4 } else { 5 };
-                let mut call = ScriptCall::begin(Script::Cancel, 1, args, out);
-                call.word(&space.hold_parts(&request.key));
+                let mut call = begin(space, Script::Cancel, &request.key, false, args, out);
                 call.word(&[&request.id.hex()]);
                 call.number(millis(*tombstone));
                 call.word(&[&mark.text()]);
@@ -293,9 +291,7 @@ impl Command {
             Self::Renew(entries) => encode_renewals(entries, space, out),
             Self::Reclaim(acquire, first) => acquire.encode_reclaim(*first, space, mark, out),
             Self::Inspect { key, limit } => {
-                let mut call = ScriptCall::begin(Script::Inspect, 2, 1, out);
-                call.word(&space.hold_parts(key));
-                call.word(&space.tokens_parts());
+                let mut call = begin(space, Script::Inspect, key, true, 1, out);
                 call.number((*limit).into());
             }
             Self::RaiseMaxLease(_)
@@ -306,7 +302,7 @@ impl Command {
             }
             Self::Probe(probe) => probe.encode(space, out),
             Self::Register { section, id, wait } => {
-                let mut call = ScriptCall::begin(Script::Register, 1, 3, out);
+                let mut call = ScriptCall::begin(space, Script::Register, 1, 3, out);
                 call.word(&[space.blocked(*section).as_bytes()]);
                 call.word(&[&id.hex()]);
                 call.number(millis(WAITER_LEASE));
@@ -330,8 +326,30 @@ impl Command {
         true
     }
 
+    /// The slot that it is about; none for those that are about no lock.
+    #[must_use]
+    pub fn slot(&self, space: &Keyspace) -> Option<Slot> {
+        let key = match self {
+            Self::Acquire(acquire) | Self::Reclaim(acquire, _) => &acquire.request.key,
+            Self::AcquireAll(acquires) => &acquires.first()?.request.key,
+            Self::Release { request, .. } | Self::Cancel { request, .. } => &request.key,
+            Self::Renew(entries) => entries.first()?.key(),
+            Self::Inspect { key, .. } | Self::LookAtHold(key) => key,
+            Self::Register { section, .. } | Self::LookAtSection(section) => {
+                return Some(space.slot_of_section(*section));
+            }
+            Self::Subscribe(slot) | Self::Open(OpenTokens { slot, .. }) => return Some(*slot),
+            Self::Asking(command) => return command.slot(space),
+            Self::RaiseMaxLease(_) | Self::Wait { .. } | Self::CountReplicas | Self::Probe(_) => {
+                return None;
+            }
+        };
+        Some(space.slot(key))
+    }
+
     /// Whether one script call is enough for both: two releases after which the key is free, or two
-    /// acquires whose holds differ only in the request and in when it was made.
+    /// acquires whose holds differ only in the request and in when it was made. On a cluster they
+    /// have to be about one slot as well.
     #[must_use]
     pub fn goes_with(&self, other: &Self) -> bool {
         match (self, other) {
@@ -375,14 +393,12 @@ impl Acquire {
 
     fn encode(&self, space: &Keyspace, mark: Mark, out: &mut Vec<u8>) {
         let RequestRef { key, min_fence, data_loss_grace, .. } = &self.request;
-        let mut call = ScriptCall::begin(Script::Acquire, 2, 7, out);
-        call.word(&space.hold_parts(key));
-        call.word(&space.tokens_parts());
+        let mut call = begin(space, Script::Acquire, key, true, 7, out);
         call.number(min_fence.get());
         call.number(self.fence_count.into());
         call.number(millis(self.ttl));
         self.encode_head(&mut call);
-        self.encode_tail(&mut call);
+        self.encode_tail(space, &mut call);
         let (lease, ticket) = match &self.enqueue {
             Some(Enqueue { ticket, lease }) => (*lease, ticket.unwrap_or(0)),
             None => (Duration::ZERO, 0),
@@ -396,13 +412,11 @@ impl Acquire {
     }
 
     fn encode_reclaim(&self, first: Fence, space: &Keyspace, mark: Mark, out: &mut Vec<u8>) {
-        let mut call = ScriptCall::begin(Script::Reclaim, 2, 6, out);
-        call.word(&space.hold_parts(&self.request.key));
-        call.word(&space.tokens_parts());
+        let mut call = begin(space, Script::Reclaim, &self.request.key, true, 6, out);
         call.word(&[&mark.text()]);
         self.encode_head(&mut call);
         call.number(first.get());
-        self.encode_tail(&mut call);
+        self.encode_tail(space, &mut call);
         call.number(millis(self.ttl));
         call.number(FenceRange::new(first, self.fence_count).last().get());
     }
@@ -414,11 +428,16 @@ impl Acquire {
     }
 
     /// The value of the hold from behind its block.
-    fn encode_tail(&self, call: &mut ScriptCall<'_>) {
+    fn encode_tail(&self, space: &Keyspace, call: &mut ScriptCall<'_>) {
         let OwnerInfo { ttl, pid, host, function, .. } = &self.owner;
         let (ttl, pid) = (spaced(millis(*ttl)).prefixed(b' '), spaced((*pid).into()));
+        let [prefix, name, tag, end, process] = space.inbox_parts(&self.request.key, &self.inbox);
         call.word(&[
-            self.inbox.as_bytes(),
+            prefix,
+            name,
+            tag,
+            end,
+            process,
             ttl.bytes(),
             pid.bytes(),
             host.as_bytes(),
@@ -426,6 +445,39 @@ impl Acquire {
             function.as_bytes(),
         ]);
     }
+}
+
+impl Renewal {
+    const fn key(&self) -> &Arc<str> {
+        let (Self::Hold { key, .. } | Self::Waiter { key, .. }) = self;
+        key
+    }
+}
+
+/// Begins a call about one lock with its keys: the hold, and if they are wanted the tokens. On a
+/// cluster always all keys of the lock.
+fn begin<'a>(
+    space: &Keyspace,
+    script: Script,
+    key: &str,
+    wants_tokens: bool,
+    args: usize,
+    out: &'a mut Vec<u8>,
+) -> ScriptCall<'a> {
+    let keys = match (space.is_sharded(), wants_tokens) {
+        (true, _) => 4,
+        (false, true) => 2,
+        (false, false) => 1,
+    };
+    let mut call = ScriptCall::begin(space, script, keys, args, out);
+    call.word(&space.hold_parts(key));
+    if keys > 1 {
+        call.word(&space.tokens_parts(key));
+    }
+    if space.is_sharded() {
+        space.companions(key).iter().for_each(|name| call.word(name));
+    }
+    call
 }
 
 /// A number and a space.
@@ -443,18 +495,25 @@ fn encode_acquires(
 ) {
     let Some(first) = acquires.first() else { return };
     debug_assert!(acquires.iter().all(|acquire| acquire.is_like(first)), "they differ");
-    let (keys, args) = (acquires.len() + 1, acquires.len() + 6);
-    let mut call = ScriptCall::begin(Script::AcquireMany, keys, args, out);
+    let locks = acquires.len();
+    let keys = if space.is_sharded() { locks * 2 + 1 } else { locks + 1 };
+    let mut call = ScriptCall::begin(space, Script::AcquireMany, keys, locks + 6, out);
     for acquire in acquires {
         call.word(&space.hold_parts(&acquire.request.key));
     }
-    call.word(&space.tokens_parts());
+    call.word(&space.tokens_parts(&first.request.key));
+    if space.is_sharded() {
+        for acquire in acquires {
+            let [queue, _] = space.companions(&acquire.request.key);
+            call.word(&queue);
+        }
+    }
     let min_fence = acquires.iter().map(|acquire| acquire.request.min_fence).max();
     call.number(min_fence.unwrap_or(Fence::ZERO).get());
     call.word(&[mode]);
     call.number(first.fence_count.into());
     call.number(millis(first.ttl));
-    first.encode_tail(&mut call);
+    first.encode_tail(space, &mut call);
     call.word(&[&mark.text()]);
     for acquire in acquires {
         acquire.encode_head(&mut call);
@@ -468,9 +527,18 @@ fn encode_releases(
     mark: Mark,
     out: &mut Vec<u8>,
 ) {
-    let mut call = ScriptCall::begin(script, requests.len(), requests.len() + 1, out);
+    let Some(first) = requests.first() else { return };
+    let locks = requests.len();
+    let keys = if space.is_sharded() { locks * 3 + 1 } else { locks };
+    let mut call = ScriptCall::begin(space, script, keys, locks + 1, out);
     for request in requests {
         call.word(&space.hold_parts(&request.key));
+    }
+    if space.is_sharded() {
+        call.word(&space.tokens_parts(&first.key));
+        for request in requests {
+            space.companions(&request.key).iter().for_each(|name| call.word(name));
+        }
     }
     for request in requests {
         call.word(&[&request.id.hex()]);
@@ -479,10 +547,18 @@ fn encode_releases(
 }
 
 fn encode_renewals(entries: &[Renewal], space: &Keyspace, out: &mut Vec<u8>) {
-    let mut call = ScriptCall::begin(Script::Renew, entries.len(), entries.len() * 3, out);
+    // A hold is renewed by a call with its key alone: other keys may be on another node of a
+    // cluster while their slot is being migrated.
+    let is_waiter =
+        |entry: &&Renewal| space.is_sharded() && matches!(entry, Renewal::Waiter { .. });
+    let waiters = entries.iter().filter(is_waiter);
+    let keys = entries.len() + waiters.clone().count() * 2;
+    let mut call = ScriptCall::begin(space, Script::Renew, keys, entries.len() * 3, out);
     for entry in entries {
-        let (Renewal::Hold { key, .. } | Renewal::Waiter { key, .. }) = entry;
-        call.word(&space.hold_parts(key));
+        call.word(&space.hold_parts(entry.key()));
+    }
+    for entry in waiters {
+        space.companions(entry.key()).iter().for_each(|name| call.word(name));
     }
     for entry in entries {
         let (id, lasts) = match entry {
@@ -503,7 +579,7 @@ fn encode_renewals(entries: &[Renewal], space: &Keyspace, out: &mut Vec<u8>) {
 impl OpenTokens {
     fn encode(&self, space: &Keyspace, mark: Mark, out: &mut Vec<u8>) {
         let Self { slot, floor, max_lease, grace, is_lost, living } = self;
-        let mut call = ScriptCall::begin(Script::Open, 1, 5 + living.len(), out);
+        let mut call = ScriptCall::begin(space, Script::Open, 1, 5 + living.len(), out);
         call.word(&[space.tokens_in(*slot).as_bytes()]);
         call.word(&[&mark.text()]);
         call.number(floor.get());
@@ -518,7 +594,7 @@ impl OpenTokens {
 
 impl Probe {
     fn encode(&self, space: &Keyspace, out: &mut Vec<u8>) {
-        let mut call = ScriptCall::begin(Script::Probe, self.chain.len(), 9, out);
+        let mut call = ScriptCall::begin(space, Script::Probe, self.chain.len(), 9, out);
         for &section in &self.chain {
             call.word(&[space.blocked(section).as_bytes()]);
         }

@@ -67,9 +67,17 @@ impl Keyspace {
         [&self.prefix, open, tag, close, rest, end].map(str::as_bytes)
     }
 
-    /// The slot of a cluster that all names of a lock are in. No prefix has braces.
+    /// The parts of the names of the queue and of the waiters of a lock.
+    pub(crate) fn companions<'a>(&'a self, key: &'a str) -> [[&'a [u8]; 7]; 2] {
+        let [prefix, open, tag, close, rest, end] = self.hold_parts(key);
+        [":queue", ":waiters"]
+            .map(|suffix| [prefix, open, tag, close, rest, end, suffix.as_bytes()])
+    }
+
+    /// The slot of a cluster that all names of a lock are in.
     #[must_use]
     pub fn slot(&self, key: &str) -> Slot {
+        debug_assert!(!self.prefix.contains(['{', '}']), "it has the first tag");
         Slot::of_tag(tagged(key)[1].as_bytes())
     }
 
@@ -91,9 +99,13 @@ impl Keyspace {
         format!("{}tokens", self.prefix)
     }
 
-    /// The parts of the same name.
-    pub(crate) fn tokens_parts(&self) -> [&[u8]; 2] {
-        [self.prefix.as_bytes(), b"tokens"]
+    /// The parts of the name of the counter for a key.
+    pub(crate) fn tokens_parts(&self, key: &str) -> [&[u8]; 4] {
+        if self.sharded {
+            [&self.prefix, "tokens:{", self.slot(key).tag(), "}"].map(str::as_bytes)
+        } else {
+            [&self.prefix, "tokens", "", ""].map(str::as_bytes)
+        }
     }
 
     /// The longest lease, as the score of the one member of a sorted set.
@@ -110,10 +122,39 @@ impl Keyspace {
         format!("{}blocked:{open}{section}{close}", self.prefix)
     }
 
+    /// The slot that belongs to a section.
+    pub(crate) fn slot_of_section(&self, section: RequestId) -> Slot {
+        self.slot(&section.to_string())
+    }
+
     /// The channel on which one process receives notifications.
     #[must_use]
     pub fn inbox(&self, process: &str) -> String {
         format!("{}inbox:{process}", self.prefix)
+    }
+
+    /// The parts of the channel on which the process with this inbox receives notifications about a
+    /// key.
+    pub(crate) fn inbox_parts<'a>(&'a self, key: &str, inbox: &'a str) -> [&'a [u8]; 5] {
+        if self.sharded {
+            let process = self.process_of(inbox);
+            [&self.prefix, "inbox:{", self.slot(key).tag(), "}:", process].map(str::as_bytes)
+        } else {
+            [inbox, "", "", "", ""].map(str::as_bytes)
+        }
+    }
+
+    /// The process with this inbox.
+    pub(crate) fn process_of<'a>(&self, inbox: &'a str) -> &'a str {
+        let rest = inbox.strip_prefix(&self.prefix).and_then(|rest| rest.strip_prefix("inbox:"));
+        rest.unwrap_or(inbox)
+    }
+
+    /// The slot that a channel of [`Self::inbox_in`] is about.
+    pub(crate) fn slot_of_inbox(&self, channel: &str) -> Option<Slot> {
+        let rest = channel.strip_prefix(&self.prefix)?.strip_prefix("inbox:{")?;
+        let (tag, _) = rest.split_once('}')?;
+        Some(Slot::of_tag(tag.as_bytes()))
     }
 }
 

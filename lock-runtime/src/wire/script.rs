@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::types::text::Decimal;
+use crate::wire::keyspace::Keyspace;
 
 /// A Lua script of the library.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -114,22 +115,57 @@ impl Script {
         }
     }
 
+    /// The text for a server with these keys.
+    #[must_use]
+    pub fn text_for(self, space: &Keyspace) -> &'static str {
+        static SHARDED: LazyLock<[String; Script::ALL.len()]> =
+            LazyLock::new(|| Script::ALL.map(Script::sharded));
+        if space.is_sharded() { &SHARDED[self as usize] } else { self.text() }
+    }
+
+    /// The text for a node of a cluster. All keys that it touches are among those of the call:
+    /// behind those of the plain script come the others, and the tokens before them. Its messages
+    /// go to channels of the slot.
+    fn sharded(self) -> String {
+        const CUT: &str = "for n = #KEYS, FIRST, -1 do KEYS[n] = nil end ";
+        let (tokens, first_of_others) = match self {
+            Self::AcquireMany => ("KEYS[2]", "#ARGV - 4"),
+            Self::ReleaseMany => ("TOKENS", "#ARGV"),
+            Self::Renew => ("KEYS[2]", "#ARGV / 3 + 1"),
+            _ => ("KEYS[2]", ""),
+        };
+        let text = self
+            .text()
+            .replace("'PUBLISH'", "'SPUBLISH'")
+            .replace("'NUMSUB'", "'SHARDNUMSUB'")
+            .replace("'PUBSUB NUMSUB'", "'PUBSUB SHARDNUMSUB'")
+            .replace("local SHARDED = false", "local SHARDED = true")
+            .replace("prefix .. 'tokens'", tokens);
+        // In front of the first comment: errors name lines.
+        let mut start = String::new();
+        if tokens == "TOKENS" {
+            start.push_str("local TOKENS = KEYS[#ARGV] ");
+        }
+        if !first_of_others.is_empty() {
+            start.push_str(&CUT.replace("FIRST", first_of_others));
+        }
+        start + &text
+    }
+
     /// EVALSHA names a script by the SHA-1 of its text.
-    pub(crate) fn sha(self) -> &'static str {
-        static SHA: LazyLock<[String; Script::ALL.len()]> =
-            LazyLock::new(|| Script::ALL.map(|script| sha_of(script.text())));
-        &SHA[self as usize]
+    pub(crate) fn sha(self, space: &Keyspace) -> String {
+        sha_of(self.text_for(space))
     }
 
     /// An error of this script that names the command that the user may not run: servers before 7.2
     /// report only the line.
     #[must_use]
-    pub fn explain(self, words: String) -> String {
+    pub fn explain(self, words: String, space: &Keyspace) -> String {
         let line = words.split_once("user_script:").and_then(|(_, rest)| {
             rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<usize>().ok()
         });
         let command_of = |line: usize| {
-            let line = self.text().lines().nth(line.checked_sub(1)?)?;
+            let line = self.text_for(space).lines().nth(line.checked_sub(1)?)?;
             line.split_once("call('")?.1.split('\'').next()
         };
         match line.and_then(command_of) {
@@ -155,9 +191,16 @@ pub(crate) struct ScriptCall<'a> {
 
 impl<'a> ScriptCall<'a> {
     /// Begins a call with so many keys and arguments.
-    pub(crate) fn begin(script: Script, keys: usize, args: usize, out: &'a mut Vec<u8>) -> Self {
+    pub(crate) fn begin(
+        space: &Keyspace,
+        script: Script,
+        keys: usize,
+        args: usize,
+        out: &'a mut Vec<u8>,
+    ) -> Self {
         out.extend_from_slice(length(3 + keys + args, "").prefixed(b'*').bytes());
-        out.extend_from_slice(&NAMES[script as usize]);
+        let names = if space.is_sharded() { &SHARDED_NAMES } else { &NAMES };
+        out.extend_from_slice(&names[script as usize]);
         let mut call = Self { out, left: keys + args + 1 };
         call.word(&[length(keys, "").bytes()]);
         call
@@ -200,9 +243,14 @@ impl Drop for ScriptCall<'_> {
 }
 
 /// What each script's call has between the number of words and the number of keys.
-static NAMES: LazyLock<[Vec<u8>; Script::ALL.len()]> = LazyLock::new(|| {
+type Names = LazyLock<[Vec<u8>; Script::ALL.len()]>;
+
+static NAMES: Names = LazyLock::new(|| names(Script::text));
+static SHARDED_NAMES: Names = LazyLock::new(|| names(Script::sharded));
+
+fn names<T: AsRef<str>>(text: impl Fn(Script) -> T) -> [Vec<u8>; Script::ALL.len()] {
     Script::ALL.map(|script| {
-        let sha = script.sha();
+        let sha = sha_of(text(script).as_ref());
         format!("\r\n$7\r\nEVALSHA\r\n${}\r\n{sha}\r\n", sha.len()).into_bytes()
     })
-});
+}

@@ -19,6 +19,7 @@ use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Enqueue, RequestRef};
 use crate::wire::keyspace::{DataLossGrace, Keyspace, Mark, WAITER_LEASE, lease_steps};
 use crate::wire::reply::{Notification, Reply, parse_notification};
+use crate::wire::slot::Slot;
 use crate::wire::tests::answers::{any_answer, any_text, shaped};
 use crate::wire::tests::calls::any_call;
 use crate::wire::tests::mutation::any_mutation;
@@ -39,7 +40,8 @@ fn replies(calls: &[Command]) -> Vec<Reply> {
     let mut memory = MemoryStore::default();
     memory.welcome(0, Fence::ZERO, Duration::ZERO, Duration::ZERO, false, &mut |_, _| true);
     let answered = (1..).zip(calls);
-    answered.map(|(number, call)| memory.call(number * 200_000, call, &mut |_, _| true)).collect()
+    let reply = |(number, call): (u64, _)| memory.call(number * 200_000, call, &mut |_, _| true);
+    answered.map(reply).collect::<Result<_, _>>().expect("one master draws tokens")
 }
 
 proptest! {
@@ -111,9 +113,14 @@ proptest! {
     }
 
     #[test]
-    fn every_call_is_encoded_as_one_command_with_the_keys_it_counts(call in any_call()) {
+    fn every_call_is_encoded_as_one_command_with_the_keys_it_counts(
+        call in any_call(),
+        sharded: bool,
+    ) {
+        let space = Keyspace::new("lock:");
+        let space = if sharded { space.sharded() } else { space };
         let mut bytes = Vec::new();
-        let is_call = call.encode(&Keyspace::new("lock:"), Mark::default(), &mut bytes);
+        let is_call = call.encode(&space, Mark::default(), &mut bytes);
         let looks = matches!(call, Command::LookAtHold(_) | Command::LookAtSection(_));
         prop_assert_eq!(is_call, looks || call.script().is_some());
         if looks {
@@ -122,12 +129,27 @@ proptest! {
         }
         if let Some(script) = call.script() {
             let words = words(&bytes);
-            prop_assert_eq!(&words[..2], ["EVALSHA", script.sha()]);
+            prop_assert_eq!(&words[..2], ["EVALSHA", &script.sha(&space)]);
             let keys: usize = words[2].parse().expect("a number");
             prop_assert!(words[3..].len() >= keys);
-            prop_assert!(words[3..3 + keys].iter().all(|key| key.starts_with("lock:")));
+            let (keys, args) = words[3..].split_at(keys);
+            prop_assert!(keys.iter().all(|key| key.starts_with("lock:")));
+            let is_about_one = !matches!(call, Command::AcquireAll(_) | Command::Renew(_));
+            if let Some(slot) = call.slot(&space).filter(|_| sharded && is_about_one) {
+                prop_assert!(!keys.is_empty() && keys.iter().all(|key| slot_of(key) == slot));
+                // The one that is in the hold has the prefix of the slot.
+                let inboxes = args.iter().filter(|word| word.contains("inbox"));
+                for inbox in inboxes {
+                    prop_assert_eq!(slot_of(inbox), slot);
+                }
+            }
         }
     }
+}
+
+fn slot_of(name: &str) -> Slot {
+    let tag = name.split_once('{').and_then(|(_, rest)| Some(rest.split_once('}')?.0));
+    Slot::of_tag(tag.expect("a tag").as_bytes())
 }
 
 #[test]

@@ -159,7 +159,7 @@ impl MemoryConnection {
         }
         let Store { memory, inboxes, .. } = &mut *store;
         let mut publish = |inbox: &str, notice| publish(inboxes, inbox, notice);
-        calls.iter().map(|call| Ok(memory.call(now_us(), call, &mut publish))).collect()
+        calls.iter().map(|call| memory.call(now_us(), call, &mut publish)).collect()
     }
 
     /// How many replicas it says that it has.

@@ -24,6 +24,7 @@ use crate::backend::memory::store::fence_counter::{
     FenceCounter, Opening, ServerTime, WaitKind, count, micros,
 };
 use crate::backend::memory::store::key_state::{KeyOp, KeyState, Publish, StoredHold, WORK};
+use crate::protocol::request::CommandError;
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
 use crate::types::request_id::RequestId;
@@ -31,15 +32,21 @@ use crate::wire::command::{
     Acquire, Command, OpenTokens, PROBE_LIMIT, PROBE_TTL, Probe, RegisteredWait, Renewal,
     RequestRef, WaitTarget,
 };
-use crate::wire::keyspace::{EVERYONE, WAITER_LEASE};
+use crate::wire::keyspace::{EVERYONE, Keyspace, WAITER_LEASE};
 use crate::wire::reply::{
     BlockedRequest, BlockedWait, LockState, Notification, ProbeReply, RenewalReply, Reply,
 };
+use crate::wire::slot::Slot;
 
 /// All locks of a server, in memory.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
+    /// The names of its keys, if it is a node of a cluster.
+    node: Option<Keyspace>,
+    /// The tokens; of a node those of a slot without any.
     counter: FenceCounter,
+    /// The tokens of each slot of a node.
+    slots: BTreeMap<Slot, FenceCounter>,
     records: HashMap<Arc<str>, KeyState>,
     blocked: WaitGraph,
     sweep_at: usize,
@@ -52,16 +59,33 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
+    /// A node of a cluster with keys of these names. Its notifications go to the channels of the
+    /// slots, and each slot has its own tokens.
+    #[cfg(any(test, distlock_verification))]
+    #[must_use]
+    pub fn node(space: Keyspace) -> Self {
+        Self { node: Some(space.sharded()), ..Self::default() }
+    }
+
     /// Executes a command at this instant, in microseconds of a clock that never goes back.
     /// Notifications go through `publish`.
-    pub fn call(&mut self, now_us: u64, call: &Command, publish: &mut Publish<'_>) -> Reply {
+    ///
+    /// # Errors
+    ///
+    /// If the tokens are those of another master.
+    pub fn call(
+        &mut self,
+        now_us: u64,
+        call: &Command,
+        publish: &mut Publish<'_>,
+    ) -> Result<Reply, CommandError> {
         let now = ServerTime::from_micros(now_us);
         self.sweep(now);
-        match call {
+        Ok(match call {
             Command::Acquire(acquire) => {
-                Reply::Acquire(
-                    self.step(now, &acquire.request, publish, |mut step| step.acquire(acquire)),
-                )
+                let reply =
+                    self.step(now, &acquire.request, publish, |mut step| step.acquire(acquire));
+                Reply::Acquire(reply.ok_or_else(|| self.unopened())?)
             }
             Command::AcquireAll(acquires) => Reply::AcquiredAll(self.acquire_all(now, acquires)),
             Command::Release { request, keep, .. } => {
@@ -100,14 +124,38 @@ impl MemoryStore {
             Command::LookAtSection(section) => Reply::Blocked(self.blocked.inside(now, *section)),
             Command::Subscribe(_) => Reply::Subscribed,
             Command::Open(open) => {
-                let OpenTokens { floor, max_lease, grace, is_lost, .. } = *open;
-                let (lease, failover_grace) = (max_lease, grace);
-                self.counter
-                    .open(now, Opening { min_fence: floor, lease, failover_grace, lost: is_lost });
+                self.open_slot(now_us, open);
                 Reply::Opened
             }
-            Command::Asking(command) => self.call(now_us, command, publish),
+            Command::Asking(command) => return self.call(now_us, command, publish),
+        })
+    }
+
+    /// Opens the tokens of a slot, as `open.lua` does. Returns what is waited for.
+    pub(crate) fn open_slot(&mut self, now_us: u64, open: &OpenTokens) -> Option<WaitKind> {
+        let &OpenTokens { slot, floor, max_lease, grace, is_lost, ref living } = open;
+        let (min_fence, lease, lost) = (floor, max_lease, is_lost);
+        let opening = Opening { min_fence, lease, failover_grace: grace, lost };
+        self.tokens_of(slot).open(ServerTime::from_micros(now_us), opening, living)
+    }
+
+    fn unopened(&self) -> CommandError {
+        if self.node.is_some() {
+            return CommandError::Unopened;
         }
+        CommandError::NotPrimary("UNOPENED this connection was made to another primary".to_owned())
+    }
+
+    fn tokens_of(&mut self, slot: Slot) -> &mut FenceCounter {
+        if self.node.is_none() {
+            return &mut self.counter;
+        }
+        self.slots.entry(slot).or_insert(self.counter.emptied())
+    }
+
+    fn tokens_for(&mut self, key: &str) -> &mut FenceCounter {
+        let slot = self.node.as_ref().map(|space| space.slot(key));
+        self.tokens_of(slot.unwrap_or_default())
     }
 
     /// How many replicas confirm. It has none, but as many as are asked for confirm unless a test
@@ -124,7 +172,7 @@ impl MemoryStore {
 
     /// Opens the tokens, as `open.lua` does. Returns what is waited for.
     pub(crate) fn open(&mut self, now_us: u64, opening: Opening) -> Option<WaitKind> {
-        self.counter.open(ServerTime::from_micros(now_us), opening)
+        self.counter.open(ServerTime::from_micros(now_us), opening, &[])
     }
 
     /// A client connects, as with Redis. `connected_before`: it was connected earlier. Returns the
@@ -163,12 +211,26 @@ impl MemoryStore {
     ) -> T {
         let mut record = self.records.remove(&request.key).unwrap_or_default();
         record.expire(now);
-        let counter = &mut self.counter;
-        let (work, unreachable) = (WORK, HashSet::new());
-        let (record_ref, ended) = (&mut record, None);
-        let state =
-            KeyOp { now, counter, record: record_ref, request, ended, publish, work, unreachable };
-        let answer = act(state);
+        let node = self.node.clone();
+        let is_node = node.is_some();
+        let mut to_slot = |inbox: &str, notice| match &node {
+            Some(space) => {
+                let slot = space.slot(&request.key);
+                publish(&space.inbox_in(slot, space.process_of(inbox)), notice)
+            }
+            None => publish(inbox, notice),
+        };
+        let answer = act(KeyOp {
+            now,
+            counter: self.tokens_for(&request.key),
+            record: &mut record,
+            is_node,
+            request,
+            ended: None,
+            publish: &mut to_slot,
+            work: WORK,
+            unreachable: HashSet::new(),
+        });
         if !record.is_empty(now) {
             self.records.insert(request.key.clone(), record);
         }
@@ -186,7 +248,8 @@ impl MemoryStore {
         let min_fence =
             acquires.iter().map(|acquire| acquire.request.min_fence).fold(Fence::ZERO, Ord::max);
         let size = u32::try_from(acquires.len()).ok().filter(|_| free)?;
-        let fences = self.counter.take_all(size, min_fence)?;
+        let tokens = self.tokens_for(&acquires.first()?.request.key);
+        let fences = tokens.take_all(size, min_fence)?;
         let mut rest = fences;
         for acquire in acquires {
             let fence = rest.take()?;
@@ -221,6 +284,7 @@ impl MemoryStore {
     }
 
     fn inspect(&mut self, now: ServerTime, key: &str, limit: u32) -> LockState {
+        let tokens = *self.tokens_for(key);
         let empty = KeyState::default();
         let record: &KeyState = self.live(now, key).map_or(&empty, |record| record);
         let (waiting, mut waiters) = record.seen_waiters(now);
@@ -231,8 +295,8 @@ impl MemoryStore {
             left: record.hold_left(now),
             waiting,
             waiters,
-            mark: self.counter.drawn_by(),
-            pause: self.counter.pause(now),
+            mark: tokens.drawn_by(),
+            pause: tokens.pause(now),
         }
     }
 
@@ -271,8 +335,8 @@ impl MemoryStore {
 impl MemoryStore {
     /// Forgets all data, as FLUSHALL does.
     pub fn flush(&mut self) {
-        let (counter, max_lease) = (self.counter.emptied(), self.max_lease);
-        *self = Self { counter, max_lease, ..Self::default() };
+        let (node, counter, max_lease) = (self.node.take(), self.counter.emptied(), self.max_lease);
+        *self = Self { node, counter, max_lease, ..Self::default() };
     }
 
     /// The bound on all leases, as far as the server knows.
@@ -323,7 +387,21 @@ impl MemoryStore {
     /// to it before it sends anything else.
     #[cfg(any(test, distlock_verification))]
     pub fn promote(&mut self, mark: u32) {
-        self.counter.promote(mark.into());
+        self.slots.values_mut().chain([&mut self.counter]).for_each(|tokens| {
+            tokens.promote(mark.into());
+        });
+    }
+
+    /// Another node has the slot from now on, with all that is in it.
+    #[cfg(any(test, distlock_verification))]
+    pub fn migrate(&mut self, slot: Slot, to: &mut Self) {
+        let Some(space) = &self.node else { return };
+        let keys: Vec<_> = self.records.keys().filter(|key| space.slot(key) == slot).collect();
+        let keys: Vec<_> = keys.into_iter().cloned().collect();
+        to.records.extend(keys.into_iter().filter_map(|key| self.records.remove_entry(&key)));
+        if let Some(tokens) = self.slots.remove(&slot) {
+            to.slots.insert(slot, tokens.on(&to.counter));
+        }
     }
 
     /// Puts a key that is not a lock under the name of this lock, for good.

@@ -7,6 +7,7 @@ pub(crate) mod compare;
 pub(crate) mod cycles;
 pub(crate) mod edge_cases;
 pub(crate) mod multi;
+pub(crate) mod node;
 pub(crate) mod parity;
 pub(crate) mod random;
 pub(crate) mod steps;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use redis::{Cmd, Pipeline, RedisError, Value};
 
-use crate::backend::redis::errors::call_error;
+use crate::backend::redis::errors::{call_error, node_error};
 use crate::protocol::request::CommandError;
 use crate::types::time::millis;
 use crate::wire::command::Command;
@@ -15,24 +15,51 @@ use crate::wire::keyspace::{EVERYONE, Keyspace, lease_steps};
 use crate::wire::reply::{Notification, RawReply, Reply, parse_notification};
 use crate::wire::script::{Script, sha_of};
 
-pub(crate) fn read(call: &Command, answer: Value) -> Result<Reply, CommandError> {
-    if let Value::ServerError(error) = answer {
-        return Err(script_error(call.script(), &RedisError::from(error)));
-    }
-    call.decode(&plain(answer)).map_err(CommandError::InvalidReply)
+/// How the replies of a server are read.
+pub(crate) struct ReplyReader {
+    pub(crate) space: Keyspace,
+    /// Where it is.
+    pub(crate) host: String,
 }
 
-/// The replies to commands that went together; `None` for one that was not done.
-pub(crate) fn read_batch(
-    calls: &[&Command],
-    answer: Value,
-) -> Result<Vec<Option<Reply>>, CommandError> {
-    if let Value::ServerError(error) = answer {
-        let is_acquire = matches!(calls.first(), Some(Command::Acquire(_)));
-        let script = if is_acquire { Script::AcquireMany } else { Script::ReleaseMany };
-        return Err(script_error(Some(script), &RedisError::from(error)));
+impl ReplyReader {
+    pub(crate) fn read(&self, call: &Command, answer: Value) -> Result<Reply, CommandError> {
+        if let Value::ServerError(error) = answer {
+            return Err(self.error(call, call.script(), &RedisError::from(error)));
+        }
+        call.decode(&plain(answer)).map_err(CommandError::InvalidReply)
     }
-    Command::decode_batch(calls, &plain(answer)).map_err(CommandError::InvalidReply)
+
+    /// The replies to commands that went together; `None` for one that was not done.
+    pub(crate) fn read_batch(
+        &self,
+        calls: &[&Command],
+        answer: Value,
+    ) -> Result<Vec<Option<Reply>>, CommandError> {
+        if let (Value::ServerError(error), [first, ..]) = (&answer, calls) {
+            let is_acquire = matches!(first, Command::Acquire(_));
+            let script = if is_acquire { Script::AcquireMany } else { Script::ReleaseMany };
+            return Err(self.error(first, Some(script), &RedisError::from(error.clone())));
+        }
+        Command::decode_batch(calls, &plain(answer)).map_err(CommandError::InvalidReply)
+    }
+
+    /// What an error means of a command, which runs this script or none.
+    fn error(&self, call: &Command, script: Option<Script>, error: &RedisError) -> CommandError {
+        let meaning = if self.space.is_sharded() {
+            node_error(error, &self.host, call.slot(&self.space))
+        } else {
+            call_error(error)
+        };
+        match (meaning, script) {
+            // The server has another mark by now than this connection.
+            (CommandError::Unopened, Some(Script::Open)) => call_error(error),
+            (CommandError::Refused(words), Some(script)) => {
+                CommandError::Refused(script.explain(words, &self.space))
+            }
+            (other, _) => other,
+        }
+    }
 }
 
 pub(crate) fn plain(value: Value) -> RawReply {
@@ -51,16 +78,6 @@ pub(crate) fn plain(value: Value) -> RawReply {
     }
 }
 
-/// What an error of this script means, or of a command that runs none.
-pub(crate) fn script_error(script: Option<Script>, error: &RedisError) -> CommandError {
-    match (call_error(error), script) {
-        (CommandError::Refused(words), Some(script)) => {
-            CommandError::Refused(script.explain(words))
-        }
-        (other, _) => other,
-    }
-}
-
 /// The notification in a message that the server has pushed.
 pub(crate) fn notice(data: &[Value]) -> Option<Notification> {
     match data.last()? {
@@ -74,7 +91,7 @@ pub(crate) fn notice(data: &[Value]) -> Option<Notification> {
 pub(crate) fn load_scripts(space: &Keyspace) -> Pipeline {
     let mut pipeline = redis::pipe();
     for script in Script::used(space.is_sharded()) {
-        pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text());
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text_for(space));
     }
     pipeline
 }

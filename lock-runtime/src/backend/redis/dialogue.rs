@@ -265,8 +265,8 @@ impl<'a> Dialogue<'a> {
     fn answer(&mut self, value: Value) -> Option<Value> {
         let Value::Push { kind, data } = value else { return Some(value) };
         match kind {
-            PushKind::Subscribe => Some(Value::Okay),
-            PushKind::Message => {
+            PushKind::Subscribe | PushKind::SSubscribe => Some(Value::Okay),
+            PushKind::Message | PushKind::SMessage => {
                 let notice = notice(&data);
                 self.news |= notice.is_none();
                 self.heard.extend(notice);

@@ -6,7 +6,8 @@ use redis::{ConnectionAddr, ErrorKind, RedisError};
 
 use crate::backend::ConnectError;
 use crate::protocol::connection::ConnectErrorKind;
-use crate::protocol::request::CommandError;
+use crate::protocol::request::{CommandError, Redirect, is_migrating};
+use crate::wire::slot::Slot;
 
 /// Why a connection was not opened.
 pub(crate) enum OpenError {
@@ -52,7 +53,7 @@ fn meaning(code: &str) -> (fn(String) -> CommandError, ConnectErrorKind) {
             (CommandError::NotPrimary, ConnectErrorKind::Unreachable)
         }
         // Refused, also later. MOVED and ASK are among them: they name another node of a cluster,
-        // which a connection to one server does not follow.
+        // which a connection to one server does not follow. `node_error` is about those that do.
         _ => (CommandError::Refused, ConnectErrorKind::Permanent),
     }
 }
@@ -88,6 +89,42 @@ pub(crate) fn call_error(error: &RedisError) -> CommandError {
     }
     let (outcome, _) = meaning(code(error));
     outcome(words_of(error))
+}
+
+/// The error of a command about this slot, by a node of a cluster at this host.
+pub(crate) fn node_error(error: &RedisError, host: &str, slot: Option<Slot>) -> CommandError {
+    let words = || words_of(error);
+    match (code(error), slot) {
+        ("MOVED", _) => {
+            redirect(error, host).map_or_else(|| call_error(error), CommandError::Moved)
+        }
+        ("ASK", _) => redirect(error, host).map_or_else(|| call_error(error), CommandError::Asked),
+        ("UNOPENED", _) => CommandError::Unopened,
+        ("TRYAGAIN", Some(slot)) => CommandError::TryAgain(is_migrating(slot, &words())),
+        ("CLUSTERDOWN", Some(slot)) => CommandError::TryAgain(format!(
+            "no node serves slot {} ({}); start the nodes that are missing, or run redis-cli \
+             --cluster fix",
+            slot.number(),
+            words()
+        )),
+        _ => call_error(error),
+    }
+}
+
+/// Whether a node refused a command because of its slot.
+pub(crate) fn is_about_slot(error: &RedisError) -> bool {
+    matches!(code(error), "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN")
+}
+
+/// `MOVED 3999 127.0.0.1:6381`. A node that does not know the name of the other one leaves it out:
+/// its own host is meant.
+fn redirect(error: &RedisError, host: &str) -> Option<Redirect> {
+    let (slot, address) = error.detail()?.trim().split_once(' ')?;
+    let slot = Slot::new(slot.parse().ok()?)?;
+    let (other, port) = address.rsplit_once(':')?;
+    let port: u16 = port.parse().ok()?;
+    let host = if matches!(other, "" | "?") { host } else { other };
+    Some(Redirect { slot, address: format!("{host}:{port}").into() })
 }
 
 /// The error of an attempt to connect. If the server's text does not say what to do, a hint follows

@@ -4,6 +4,8 @@
 //! 2. Looks at the server and subscribes the inbox.
 //! 3. Loads the scripts and opens the tokens for this master, unless that is done. A client that
 //!    was slower than another one looks again.
+//!
+//! A node of a cluster has many counters of tokens, which the first command about a slot opens.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use redis::{
 use crate::backend::ConnectParams;
 use crate::backend::redis::command::LeaseStore;
 use crate::backend::redis::command::load_scripts;
-use crate::backend::redis::errors::OpenError;
+use crate::backend::redis::errors::{OpenError, is_about_slot};
 use crate::backend::redis::preflight::Denied;
 use crate::backend::redis::preflight::Facts;
 use crate::backend::redis::preflight::warn_of_hazards;
@@ -132,7 +134,8 @@ impl<'a> Handshake<'a> {
     }
 
     fn look(&self) -> Pipeline {
-        let Self { space, lease_store, params: ConnectParams { inbox, confirms, .. }, .. } = self;
+        let Self { space, lease_store, params, .. } = self;
+        let ConnectParams { inbox, confirms, .. } = params;
         let mut commands = redis::pipe();
         commands.cmd("HELLO").cmd("INFO");
         if *confirms {
@@ -140,14 +143,32 @@ impl<'a> Handshake<'a> {
         }
         // One channel a command: a command for several is answered several times. Ahead of the look
         // at the bound: one that is raised after that is heard of.
-        commands.cmd("SUBSCRIBE").arg(inbox);
-        commands.cmd("SUBSCRIBE").arg(lease_store.everyone());
-        commands.cmd("SCRIPT").arg("LOAD").arg(Script::Check.text());
-        check_rights(&mut commands, space, inbox);
-        commands.cmd("MULTI").cmd("EXEC");
-        commands.cmd("WATCH").arg(space.tokens());
+        if space.is_sharded() {
+            commands.cmd("SUBSCRIBE").arg(lease_store.everyone());
+            let slot = params.slot.unwrap_or_default();
+            let channel = space.inbox_in(slot, space.process_of(inbox));
+            commands.cmd("SSUBSCRIBE").arg(&channel);
+            commands.cmd("SCRIPT").arg("LOAD").arg(Script::Check.text_for(space));
+            commands.cmd("EVALSHA").arg(Script::Check.sha(space)).arg(3);
+            // No other process has this name.
+            commands.arg(space.hold(&format!("{{{}}}{inbox}", slot.tag())));
+            commands.arg(format!("{}blocked:{{{}}}", space.prefix(), slot.tag()));
+            commands.arg(space.tokens_in(slot)).arg(&channel);
+        } else {
+            commands.cmd("SUBSCRIBE").arg(inbox);
+            commands.cmd("SUBSCRIBE").arg(lease_store.everyone());
+            commands.cmd("SCRIPT").arg("LOAD").arg(Script::Check.text());
+            commands.cmd("EVALSHA").arg(Script::Check.sha(space)).arg(3);
+            // No other process has this name.
+            commands.arg(space.hold(inbox)).arg(space.blocked(RequestId::from_bits(0)));
+            commands.arg(space.tokens()).arg(inbox);
+            commands.cmd("MULTI").cmd("EXEC");
+            commands.cmd("WATCH").arg(space.tokens());
+        }
         commands.add_command(lease_store.loaded_steps());
-        commands.cmd("HGETALL").arg(space.tokens());
+        if !space.is_sharded() {
+            commands.cmd("HGETALL").arg(space.tokens());
+        }
         commands.add_command(lease_store.stored());
         if let Some(name) = self.name {
             commands.cmd("CLIENT").arg("SETNAME").arg(name);
@@ -159,25 +180,27 @@ impl<'a> Handshake<'a> {
         let mut answers = answers.into_iter();
         let said: Option<Value> = next(&mut answers).ok();
         let info: Option<String> = next(&mut answers).ok();
-        Facts::new(said.as_ref(), info.as_deref()).check()?;
+        Facts::new(said.as_ref(), info.as_deref()).check(self.space)?;
         if self.params.confirms {
             let waited = answers.next().unwrap_or(Value::Nil);
             check_confirms(self.user(), info.as_deref(), waited)?;
         }
         let answers: Vec<_> = answers.collect();
         let seconds = read_rights(self.user(), self.space, &answers)?;
-        let before = STEPS.iter().take_while(|&&step| step != "script exists").count();
+        let steps = steps(self.space);
+        let before = steps.iter().take_while(|&&step| step != "script exists").count();
         let mut answers = answers.into_iter().skip(before);
         let loaded: Vec<bool> = next(&mut answers)?;
-        // An acquire complains of a value of another kind.
-        let tokens: Option<BTreeMap<String, String>> = next(&mut answers).ok();
+        // An acquire complains of a value of another kind. In a cluster each slot has its own.
+        let tokens: Option<BTreeMap<String, String>> =
+            if self.space.is_sharded() { None } else { next(&mut answers).ok() };
         let stored: Option<u64> = next(&mut answers).ok().flatten();
         self.check_not_left(info.as_deref())?;
         let known = info.as_deref().and_then(Mark::from_info);
         let mark = known.or_else(|| tokens.as_ref().and_then(mark_of)).unwrap_or_default();
         let field = String::from_utf8_lossy(&mark.text()).into_owned();
         let is_open = tokens.is_none_or(|tokens| tokens.contains_key(&field));
-        if seconds < YEAR_2001 {
+        if seconds.is_some_and(|seconds| seconds < YEAR_2001) {
             let text = "the server's clock is before 2001; set it, because fencing tokens are \
                         derived from it";
             return Err(OpenError::Unfit(ConnectErrorKind::Permanent, text.to_owned()));
@@ -208,12 +231,19 @@ impl<'a> Handshake<'a> {
         let ConnectParams { connected_before, min_fence, failover_grace, .. } = *self.params;
         let is_known = look.max_leases.iter().any(|lease| !lease.is_zero());
         let lost = connected_before || min_fence > Fence::ZERO || is_known;
-        let mut commands = load_scripts(&self.space);
+        let mut commands = load_scripts(self.space);
+        if self.space.is_sharded() {
+            return commands;
+        }
         // Not the crate's own transactions, which panic where EXEC is allowed and MULTI is not. An
         // empty one ends the watch.
         commands.cmd("MULTI");
         if !look.is_open {
-            commands.cmd("EVALSHA").arg(Script::Open.sha()).arg(1).arg(self.space.tokens());
+            commands
+                .cmd("EVALSHA")
+                .arg(Script::Open.sha(self.space))
+                .arg(1)
+                .arg(self.space.tokens());
             commands.arg(&look.mark.text()).arg(min_fence.get()).arg(millis(self.known(look)));
             commands.arg(millis(failover_grace)).arg(u8::from(lost));
         }
@@ -297,6 +327,20 @@ pub(crate) fn check_hello(
 
 /// The commands after HELLO and INFO, which may both be denied; the last one only with a client
 /// name.
+const fn steps(space: &Keyspace) -> &'static [&'static str] {
+    if space.is_sharded() { &NODE_STEPS } else { &STEPS }
+}
+
+const NODE_STEPS: [&str; 7] = [
+    "subscribe",
+    "ssubscribe",
+    "script load",
+    "evalsha",
+    "script exists",
+    "zscore",
+    "client setname",
+];
+
 const STEPS: [&str; 11] = [
     "subscribe",
     "subscribe",
@@ -311,13 +355,6 @@ const STEPS: [&str; 11] = [
     "client setname",
 ];
 
-fn check_rights(commands: &mut Pipeline, space: &Keyspace, inbox: &str) {
-    // No other process has this name.
-    commands.cmd("EVALSHA").arg(Script::Check.sha()).arg(3);
-    commands.arg(space.hold(inbox)).arg(space.blocked(RequestId::from_bits(0))).arg(space.tokens());
-    commands.arg(inbox);
-}
-
 /// An error of the greeting, whose SELECT may be denied.
 fn denied(user: &str, space: &Keyspace, error: RedisError) -> OpenError {
     let mut denied = Denied::none(space);
@@ -330,10 +367,11 @@ fn denied(user: &str, space: &Keyspace, error: RedisError) -> OpenError {
     denied.check(user).err().unwrap_or(OpenError::Server(error))
 }
 
-/// The server's clock, if the user has all rights and nothing else was refused.
-fn read_rights(user: &str, space: &Keyspace, answers: &[Value]) -> Result<i64, OpenError> {
+/// The server's clock, if the user has all rights and nothing else was refused. `None` if a node of
+/// a cluster did not look, because it does not have the slot any more.
+fn read_rights(user: &str, space: &Keyspace, answers: &[Value]) -> Result<Option<i64>, OpenError> {
     let mut denied = Denied::none(space);
-    for (step, answer) in STEPS.into_iter().zip(answers) {
+    for (step, answer) in steps(space).iter().zip(answers) {
         denied.note_answer(step, answer);
     }
     // What is denied within scripts shows only where they can be run.
@@ -357,9 +395,17 @@ fn read_rights(user: &str, space: &Keyspace, answers: &[Value]) -> Result<i64, O
     denied.check(user)?;
     // A key may have a value of another kind.
     let reads = ["hgetall", "zscore"];
-    let mut said = STEPS.into_iter().zip(answers).filter(|(step, _)| !reads.contains(step));
-    said.try_for_each(|(_, answer)| answer.clone().extract_error().map(drop))?;
-    Ok(read(clock.clone())?)
+    let said = steps(space).iter().zip(answers).filter(|(step, _)| !reads.contains(step));
+    for (_, answer) in said {
+        match answer.clone().extract_error() {
+            Err(error) if space.is_sharded() && is_about_slot(&error) => {}
+            outcome => drop(outcome?),
+        }
+    }
+    if space.is_sharded() && *clock == Value::Nil {
+        return Ok(None);
+    }
+    Ok(Some(read(clock.clone())?))
 }
 
 fn next<T: FromRedisValue>(answers: &mut impl Iterator<Item = Value>) -> Result<T, RedisError> {

@@ -7,7 +7,7 @@
 //! which costs the server a fraction of separate calls. Releases go first, so that an acquire of
 //! the same key finds it free; acquires go last.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +15,9 @@ use redis::{Cmd, Pipeline, PushKind, RedisError, Value};
 
 use crate::backend::Incoming;
 use crate::backend::redis::command::{
-    LeaseStore, RAISE_COMMANDS, load_scripts, notice, read, read_batch,
+    LeaseStore, RAISE_COMMANDS, ReplyReader, load_scripts, notice,
 };
+use crate::backend::redis::errors::is_about_slot;
 use crate::backend::redis::handshake::Prepared;
 use crate::backend::redis::resp::ReceiveBuffer;
 use crate::backend::redis::sentinel::Confirmation;
@@ -25,8 +26,9 @@ use crate::backend::socket::Stream;
 use crate::protocol::request::CommandError;
 use crate::types::time::{Timestamp, millis};
 use crate::wire::command::{Command, MAX_BATCH};
-use crate::wire::keyspace::{Keyspace, Mark, SMALL_FENCE_RANGE};
+use crate::wire::keyspace::{Mark, SMALL_FENCE_RANGE};
 use crate::wire::reply::{Notification, Reply};
+use crate::wire::slot::Slot;
 
 type Outcome = Result<Reply, CommandError>;
 type Commands<T> = Vec<(T, Command)>;
@@ -34,7 +36,9 @@ type Commands<T> = Vec<(T, Command)>;
 /// `T` names who gets the reply to a command.
 pub(crate) struct RedisPipe<T> {
     transport: Transport,
-    space: Keyspace,
+    reader: ReplyReader,
+    /// The inbox of this process.
+    inbox: String,
     mark: Mark,
     lease_store: Arc<LeaseStore>,
     /// The longest lease: a server that lost its scripts gets it again with them.
@@ -49,8 +53,6 @@ pub(crate) struct RedisPipe<T> {
     written: usize,
     /// The socket did not take everything.
     blocked: bool,
-    /// A command that every user of locks may run.
-    ahead_of_release: Vec<u8>,
     received: ReceiveBuffer,
     /// What was encoded and is not answered, in order.
     unanswered: VecDeque<Sent<T>>,
@@ -65,25 +67,36 @@ enum Sent<T> {
     Raise(T, Command, Vec<Value>),
     /// Acquires, or releases, that went as one script call.
     Several(Commands<T>),
+    Subscribe(T, Subscription),
     /// Nobody waits for it.
     Ignored,
 }
+
+/// A subscription that was sent with [`CONFIRM`] behind it. A server answers it by a push, or by an
+/// error before the answer to the other command.
+struct Subscription {
+    slot: Slot,
+    pushed: bool,
+    refused: Option<Value>,
+}
+
+/// A command whose answer says that those before it are answered.
+const CONFIRM: &str = "PING";
 
 impl<T> RedisPipe<T> {
     pub(crate) fn new(
         transport: Transport,
         received: ReceiveBuffer,
-        space: Keyspace,
+        reader: ReplyReader,
+        inbox: String,
         lease_store: Arc<LeaseStore>,
         &Prepared { mark, max_lease, online_replicas, .. }: &Prepared,
         confirmation: Option<Arc<Confirmation>>,
     ) -> Self {
-        let mut ahead_of_release = redis::cmd("EXISTS");
-        ahead_of_release.arg(space.tokens());
         Self {
-            ahead_of_release: ahead_of_release.get_packed_command(),
             transport,
-            space,
+            reader,
+            inbox,
             mark,
             lease_store,
             max_lease,
@@ -152,7 +165,7 @@ impl<T> RedisPipe<T> {
     /// Those that wait for a reply which will not come.
     pub(crate) fn into_unanswered(self) -> impl Iterator<Item = T> {
         let of_sent = |sent| match sent {
-            Sent::One(to, _) | Sent::Raise(to, ..) => vec![to],
+            Sent::One(to, _) | Sent::Raise(to, ..) | Sent::Subscribe(to, _) => vec![to],
             Sent::Several(several) => several.into_iter().map(|(to, _)| to).collect(),
             Sent::Ignored => Vec::new(),
         };
@@ -218,21 +231,52 @@ impl<T> RedisPipe<T> {
                 redis::cmd("INFO").arg("replication").write_packed_command(&mut self.unsent);
                 return self.unanswered.push_back(Sent::One(to, command));
             }
-            Command::Release { contended: true, .. } => {
+            Command::Subscribe(slot) => return self.subscribe(to, slot),
+            Command::Asking(_) => {
+                redis::cmd("ASKING").write_packed_command(&mut self.unsent);
+                self.unanswered.push_back(Sent::Ignored);
+            }
+            Command::Release { contended: true, ref request, .. } => {
                 // Redis writes to its clients in the order in which they last had nothing to be
                 // sent, the latest first. With the reply to some other command due, the
-                // notification of the next holder goes out before the reply to the release.
-                self.unsent.extend_from_slice(&self.ahead_of_release);
+                // notification of the next holder goes out before the reply to the release. Every
+                // user of locks may run this one.
+                let tokens = self.reader.space.tokens_parts(&request.key).concat();
+                redis::cmd("EXISTS").arg(tokens).write_packed_command(&mut self.unsent);
                 self.unanswered.push_back(Sent::Ignored);
             }
             _ => {}
         }
-        if command.encode(&self.space, self.mark, &mut self.unsent) {
+        if command.encode(&self.reader.space, self.mark, &mut self.unsent) {
             self.unanswered.push_back(Sent::One(to, command));
         }
     }
 
-    fn send_together(&mut self, mut commands: Commands<T>) {
+    fn subscribe(&mut self, to: T, slot: Slot) {
+        let space = &self.reader.space;
+        let channel = space.inbox_in(slot, space.process_of(&self.inbox));
+        redis::cmd("SSUBSCRIBE").arg(&channel).write_packed_command(&mut self.unsent);
+        redis::cmd(CONFIRM).arg(&channel).write_packed_command(&mut self.unsent);
+        let subscription = Subscription { slot, pushed: false, refused: None };
+        self.unanswered.push_back(Sent::Subscribe(to, subscription));
+    }
+
+    fn send_together(&mut self, commands: Commands<T>) {
+        if !self.reader.space.is_sharded() {
+            return self.send_alike(commands);
+        }
+        let mut by_slot = BTreeMap::<_, Commands<T>>::new();
+        for (to, command) in commands {
+            let slot = command.slot(&self.reader.space);
+            by_slot.entry(slot).or_default().push((to, command));
+        }
+        for commands in by_slot.into_values() {
+            self.send_alike(commands);
+        }
+    }
+
+    /// Sends commands, those of one cluster slot where it has any.
+    fn send_alike(&mut self, mut commands: Commands<T>) {
         while !commands.is_empty() {
             let (mut some, others) = alike(commands);
             commands = others;
@@ -243,7 +287,7 @@ impl<T> RedisPipe<T> {
                 continue;
             }
             let calls = some.iter().map(|(_, one)| one);
-            Command::encode_batch(calls, &self.space, self.mark, &mut self.unsent);
+            Command::encode_batch(calls, &self.reader.space, self.mark, &mut self.unsent);
             self.unanswered.push_back(Sent::Several(some));
         }
     }
@@ -293,18 +337,20 @@ impl<T> RedisPipe<T> {
         };
         match sent {
             Sent::One(to, command) => {
-                let outcome = read(&command, value);
+                let outcome = self.reader.read(&command, value);
                 self.replied(to, outcome);
             }
+            Sent::Subscribe(to, subscription) => self.subscribed(to, subscription, value)?,
             Sent::Raise(to, command, mut answers) => {
                 answers.push(value);
                 if answers.len() < RAISE_COMMANDS {
                     self.unanswered.push_front(Sent::Raise(to, command, answers));
                     return Ok(());
                 }
-                let failed = answers.iter().position(|it| matches!(it, Value::ServerError(_)));
-                let outcome =
-                    read(&command, answers.swap_remove(failed.unwrap_or(answers.len() - 1)));
+                let failed = answers.iter().position(|answer| self.is_refusal(answer));
+                let outcome = self
+                    .reader
+                    .read(&command, answers.swap_remove(failed.unwrap_or(answers.len() - 1)));
                 self.replied(to, outcome);
             }
             Sent::Several(commands) => self.answer_several(commands, value),
@@ -313,11 +359,66 @@ impl<T> RedisPipe<T> {
         Ok(())
     }
 
+    /// Whether a part of [`LeaseStore::raise`] was refused. In a cluster one node has the data of
+    /// the longest lease.
+    fn is_refusal(&self, answer: &Value) -> bool {
+        let Value::ServerError(error) = answer else { return false };
+        !self.reader.space.is_sharded() || !is_about_slot(&RedisError::from(error.clone()))
+    }
+
+    fn subscribed(
+        &mut self,
+        to: T,
+        subscription: Subscription,
+        value: Value,
+    ) -> Result<(), RedisError> {
+        let Subscription { slot, pushed, refused } = subscription;
+        let outcome = match (refused, value) {
+            _ if pushed => Ok(Reply::Subscribed),
+            (Some(refused), _) => self.reader.read(&Command::Subscribe(slot), refused),
+            (None, refused @ Value::ServerError(_)) => {
+                let refused = Some(refused);
+                let subscription = Subscription { slot, pushed, refused };
+                self.unanswered.push_front(Sent::Subscribe(to, subscription));
+                return Ok(());
+            }
+            (None, _) => {
+                let subscription = Subscription { slot, pushed, refused: None };
+                self.unanswered.push_front(Sent::Subscribe(to, subscription));
+                return Err((redis::ErrorKind::Parse, "a subscription is not answered").into());
+            }
+        };
+        self.replied(to, outcome);
+        Ok(())
+    }
+
+    /// No push is the reply to a command.
     fn pushed(&mut self, kind: &PushKind, data: &[Value]) {
-        let is_message = *kind == PushKind::Message;
-        if let Some(notification) = notice(data).filter(|_| is_message) {
-            self.notified(notification);
+        match kind {
+            PushKind::Message | PushKind::SMessage => {
+                if let Some(notification) = notice(data) {
+                    self.notified(notification);
+                }
+            }
+            PushKind::SSubscribe => {
+                let slot = self.slot_of(data);
+                if let Some(Sent::Subscribe(_, sent)) = self.unanswered.front_mut() {
+                    sent.pushed |= Some(sent.slot) == slot;
+                }
+            }
+            PushKind::SUnsubscribe => {
+                if let Some(slot) = self.slot_of(data) {
+                    self.notified(Notification::Unsubscribed(slot));
+                }
+            }
+            _ => {}
         }
+    }
+
+    /// The slot of the channel that a push is about.
+    fn slot_of(&self, data: &[Value]) -> Option<Slot> {
+        let Some(Value::BulkString(channel)) = data.first() else { return None };
+        self.reader.space.slot_of_inbox(std::str::from_utf8(channel).ok()?)
     }
 
     fn notified(&mut self, notification: Notification) {
@@ -337,7 +438,7 @@ impl<T> RedisPipe<T> {
     /// Loads all scripts again. A failure shows in the commands that are sent again.
     fn load_scripts(&mut self) {
         let max_lease = self.lease_store.load(self.max_lease);
-        for command in load_scripts(&self.space).cmd_iter().chain([&max_lease]) {
+        for command in load_scripts(&self.reader.space).cmd_iter().chain([&max_lease]) {
             Cmd::write_packed_command(command, &mut self.unsent);
             self.unanswered.push_back(Sent::Ignored);
         }
@@ -346,7 +447,7 @@ impl<T> RedisPipe<T> {
     /// Gives each of these commands its outcome; on an error, all of them the error.
     fn answer_several(&mut self, commands: Commands<T>, value: Value) {
         let calls: Vec<_> = commands.iter().map(|(_, command)| command).collect();
-        match read_batch(&calls, value) {
+        match self.reader.read_batch(&calls, value) {
             Ok(replies) => {
                 for ((to, _), reply) in commands.into_iter().zip(replies) {
                     let outcome = reply.ok_or(CommandError::NotBatchable);

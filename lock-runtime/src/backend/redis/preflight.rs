@@ -20,6 +20,7 @@ pub(crate) struct Facts {
     mode: Option<String>,
     role: Option<String>,
     arch_bits: Option<String>,
+    cluster_enabled: Option<String>,
 }
 
 impl Facts {
@@ -33,11 +34,18 @@ impl Facts {
             mode: fact("mode", "redis_mode"),
             role: fact("role", "role"),
             arch_bits: field(info.unwrap_or_default(), "arch_bits").map(str::to_owned),
+            cluster_enabled: field(info.unwrap_or_default(), "cluster_enabled").map(str::to_owned),
         }
     }
 
-    /// An error for a server that cannot keep locks. Unknown facts are no error.
-    pub(crate) fn check(&self) -> Result<(), OpenError> {
+    /// Whether this is a node of a cluster, if that is known.
+    fn is_node(&self) -> Option<bool> {
+        let by_mode = self.mode.as_deref().map(|mode| mode == "cluster");
+        by_mode.or_else(|| self.cluster_enabled.as_deref().map(|enabled| enabled == "1"))
+    }
+
+    /// An error for a server that cannot keep locks with these names. Unknown facts are no error.
+    pub(crate) fn check(&self, space: &Keyspace) -> Result<(), OpenError> {
         let (kind, text) = match (self.mode.as_deref(), self.role.as_deref()) {
             (Some("sentinel"), _) => (
                 ConnectErrorKind::Permanent,
@@ -45,11 +53,15 @@ impl Facts {
                  primary that it watches"
                     .to_owned(),
             ),
-            (Some("cluster"), _) => (
+            _ if self.is_node() == Some(!space.is_sharded()) => (
                 ConnectErrorKind::Permanent,
-                "this is a node of a Redis Cluster, which is not supported yet; use one primary \
-                 with cluster-enabled no"
-                    .to_owned(),
+                if space.is_sharded() {
+                    "this is no node of a Redis Cluster; write redis:// in place of \
+                     redis-cluster://"
+                } else {
+                    "this is a node of a Redis Cluster; write redis-cluster:// in place of redis://"
+                }
+                .to_owned(),
             ),
             (_, Some("slave" | "replica")) => (
                 ConnectErrorKind::Unreachable,
@@ -181,9 +193,22 @@ pub(crate) const COMMANDS: [&str; 33] = [
     "+hincrby",
 ];
 
+/// Those that only nodes of a cluster need.
+pub(crate) const CLUSTER_COMMANDS: [&str; 7] = [
+    "+cluster|slots",
+    "+cluster|info",
+    "+asking",
+    "+ping",
+    "+ssubscribe",
+    "+spublish",
+    "+pubsub|shardnumsub",
+];
+
 /// The rules that are enough for locks under this prefix, to be appended to `ACL SETUSER name`.
 pub(crate) fn rules(space: &Keyspace) -> String {
-    format!("{} {} {}", keys(space), channels(space), COMMANDS.join(" "))
+    let of_nodes: &[&str] = if space.is_sharded() { &CLUSTER_COMMANDS } else { &[] };
+    let commands = [&COMMANDS, of_nodes].concat().join(" ");
+    format!("{} {} {commands}", keys(space), channels(space))
 }
 
 fn keys(space: &Keyspace) -> String {

@@ -182,6 +182,9 @@ fn push(mut items: Vec<Value>) -> Result<Value, Stop> {
     let kind = match &*kind {
         "message" => PushKind::Message,
         "subscribe" => PushKind::Subscribe,
+        "smessage" => PushKind::SMessage,
+        "ssubscribe" => PushKind::SSubscribe,
+        "sunsubscribe" => PushKind::SUnsubscribe,
         _ => PushKind::Other(kind),
     };
     Ok(Value::Push { kind, data })

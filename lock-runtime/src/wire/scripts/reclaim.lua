@@ -1,6 +1,7 @@
 -- Puts a hold back that a failover or a restart has lost: its process still has it, and the server
 -- does not know it. Only while the server waits for that, which it does by grant.lua before it has
 -- granted anything: no other process can have the lock.
+-- In a cluster also while the tokens of the slot are those of another master.
 -- KEYS: hold, tokens   ARGV: mark, head, first token, tail, ttl ms, last token; as in acquire.lua
 -- Answers 1 if the hold is there. Else nothing is changed: 2 if an older hold is in its place while
 -- the server waits, else 0. The older one had ended before the other master drew the token of this
@@ -16,14 +17,30 @@ end
 -- Below zero, until when the request is refused.
 local place = tonumber(redis.call('ZSCORE', QUEUE, id) or 0)
 local waits, issued = unpack(redis.call('HMGET', FENCE, 'w', 'c'))
-if -place >= clock() or waits_for(waits, MARK) ~= FAILOVER then
+
+-- Why a slot of a cluster is without tokens of this master, which has thus granted nothing in it:
+-- they are those of another master. If that one has drawn the token of this hold or a later one, as
+-- far as it was copied, then the grant of the hold was copied too, and has ended since.
+local function unopened()
+  local fields = redis.call('HGETALL', FENCE)
+  for field = 1, #fields, 2 do
+    local name, last = fields[field], tonumber(fields[field + 1])
+    if name == MARK or (last and name ~= 'c' and last >= tonumber(ARGV[3])) then
+      return nil
+    end
+  end
+  return waits and string.match(waits, '^%S+ (%a) ') or (#fields > 0 and FAILOVER or nil)
+end
+
+local kind = waits_for(waits, MARK) or (SHARDED and unopened())
+if -place >= clock() or kind ~= FAILOVER then
   return 0
 elseif value then
   local other = is_hold(value) and string.match(value, '^%S+ %S+ (%d+) ')
   return other and tonumber(other) < tonumber(ARGV[3]) and 2 or 0
 end
 -- First, so that no refusal leaves a hold whose token is above what is known.
-redis.call('HSET', FENCE, 'c', string.format('%d', math.max(issued, ARGV[6])))
+redis.call('HSET', FENCE, 'c', string.format('%d', math.max(issued or 0, ARGV[6])))
 redis.call('ZREM', QUEUE, id)
 redis.call('HDEL', WAITERS, id)
 local flag = redis.call('ZCOUNT', QUEUE, 0, '+inf') > 0 and 'dl1w' or 'dl1-'

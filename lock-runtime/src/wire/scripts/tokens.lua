@@ -1,5 +1,7 @@
 -- What the hash of tokens may wait for; grant.lua explains it.
 local FAILOVER, LOSS = 'p', 'l'
+-- Whether this is a node of a cluster. Each slot then has its own tokens.
+local SHARDED = false
 
 -- What it waits for, since when and for how many ms, if it waits on the master with this mark.
 local function waits_for(text, mark)

@@ -8,9 +8,10 @@ use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::wire::command::{
-    Acquire, Command, Enqueue, Probe, RegisteredWait, Renewal, RequestRef, WaitTarget,
+    Acquire, Command, Enqueue, OpenTokens, Probe, RegisteredWait, Renewal, RequestRef, WaitTarget,
 };
-use crate::wire::keyspace::{DataLossGrace, WAITER_LEASE};
+use crate::wire::keyspace::{DataLossGrace, Mark, WAITER_LEASE};
+use crate::wire::slot::Slot;
 
 /// One of few requests.
 pub fn name() -> impl Strategy<Value = RequestId> {
@@ -98,6 +99,19 @@ fn probe() -> impl Strategy<Value = Probe> {
     )
 }
 
+fn open_tokens() -> impl Strategy<Value = OpenTokens> {
+    (0..16_384_u16, 0..9_u64, any::<bool>(), prop::collection::vec(any::<u32>(), 0..4)).prop_map(
+        |(slot, floor, is_lost, living)| OpenTokens {
+            slot: Slot::new(slot).expect("a slot"),
+            floor: Fence::new(floor),
+            max_lease: WAITER_LEASE,
+            grace: Duration::from_millis(floor),
+            is_lost,
+            living: living.into_iter().map(Mark::from).collect(),
+        },
+    )
+}
+
 /// Any call.
 pub fn any_call() -> impl Strategy<Value = Command> {
     let seconds = || (0..3_u64).prop_map(Duration::from_secs);
@@ -125,5 +139,8 @@ pub fn any_call() -> impl Strategy<Value = Command> {
         1 => (2..40_u64).prop_map(|seconds| Command::RaiseMaxLease(Duration::from_secs(seconds))),
         1 => (1..4_u32).prop_map(|replicas| Command::Wait { replicas, limit: WAITER_LEASE }),
         1 => Just(Command::CountReplicas),
+        1 => (0..16_384_u16).prop_map(|slot| Command::Subscribe(Slot::new(slot).expect("a slot"))),
+        1 => open_tokens().prop_map(Command::Open),
+        1 => acquire().prop_map(|acquire| Command::Asking(Box::new(Command::Acquire(acquire)))),
     ]
 }

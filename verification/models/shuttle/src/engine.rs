@@ -148,7 +148,7 @@ impl ModelServer {
                 }
                 let reply = lock(&self.store).call(now, &command, &mut publish);
                 self.notify(notifications);
-                replies.push((number, Ok(reply)));
+                replies.push((number, reply));
             }
             yield_randomly();
             for (number, reply) in replies {

@@ -20,6 +20,8 @@ pub(crate) struct FenceCounter {
     /// Of this server.
     mark: Mark,
     tokens: Tokens,
+    /// The highest token of the holds that were put back while the tokens are another master's.
+    put_back: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,7 +76,7 @@ impl FenceCounter {
             (Some(fences), _) => self.loss(now, fences.first.get().saturating_sub(1)),
             (None, Tokens::Missing) => self.loss(now, 0),
             (None, Tokens::Waiting(waiting)) if waiting.mark == self.mark => waiting,
-            // The connection is older than the promotion. Its client connects again.
+            // The tokens are to be opened first.
             (None, _) => return Err(NoTokens { until_us: now, kind: WaitKind::Failover }),
         };
         let is_loss = known.kind == WaitKind::Loss;
@@ -153,20 +155,35 @@ impl FenceCounter {
     }
 
     /// As `open.lua`. Returns what is waited for.
-    pub(crate) fn open(&mut self, now: ServerTime, open: Opening) -> Option<WaitKind> {
+    pub(crate) fn open(
+        &mut self,
+        now: ServerTime,
+        open: Opening,
+        living: &[Mark],
+    ) -> Option<WaitKind> {
         let Opening { min_fence, lease, failover_grace, lost } = open;
         let (mark, now, min_fence) = (self.mark, now.micros(), min_fence.get());
+        let put_back = std::mem::take(&mut self.put_back);
         let top = |issued: u64| issued.max(min_fence).max(now.saturating_add(AHEAD));
         let failover =
             TokenWait { mark, kind: WaitKind::Failover, since: now, bound: 0, issued: min_fence };
+        let is_migrated = matches!(&self.tokens,
+            Tokens::Waiting(known) if known.mark != mark && living.contains(&known.mark));
         let wait = match self.tokens {
             Tokens::Open(of, _) if of == mark => return None,
-            Tokens::Open(_, last) => TokenWait { issued: top(last), ..failover },
+            Tokens::Open(of, last) if living.contains(&of) => {
+                self.tokens = Tokens::Open(mark, top(last.max(put_back)));
+                return None;
+            }
+            Tokens::Open(_, last) => TokenWait { issued: top(last.max(put_back)), ..failover },
             Tokens::Waiting(known) if known.mark == mark => TokenWait {
                 since: known.since.min(now),
                 issued: known.issued.max(min_fence),
                 ..known
             },
+            Tokens::Waiting(known) if is_migrated => {
+                TokenWait { mark, since: known.since.min(now), issued: top(known.issued), ..known }
+            }
             Tokens::Waiting(known) if known.kind == WaitKind::Loss => {
                 TokenWait { mark, since: now, issued: top(known.issued), ..known }
             }
@@ -177,6 +194,7 @@ impl FenceCounter {
                 return None;
             }
         };
+        let failover_grace = if is_migrated { Duration::ZERO } else { failover_grace };
         let bound = if wait.kind == WaitKind::Loss { lease } else { failover_grace };
         let wait = TokenWait { bound: wait.bound.max(micros(bound)), ..wait };
         if wait.bound == 0 {
@@ -209,35 +227,50 @@ impl FenceCounter {
         (ms > 0).then_some(GrantPause { left: Duration::from_millis(ms), reason })
     }
 
-    /// Whether holds may be put back, as in `reclaim.lua`.
-    pub(crate) fn may_reclaim(&self) -> bool {
-        matches!(&self.tokens, Tokens::Waiting(waiting)
-            if waiting.mark == self.mark && waiting.kind == WaitKind::Failover)
+    /// Whether a hold with this first token may be put back, as in `reclaim.lua`. `unopened`: also
+    /// while the tokens are those of another master.
+    pub(crate) fn may_reclaim(&self, first: Fence, unopened: bool) -> bool {
+        match &self.tokens {
+            Tokens::Waiting(waiting) => {
+                waiting.kind == WaitKind::Failover && (unopened || waiting.mark == self.mark)
+            }
+            Tokens::Open(of, last) => unopened && *of != self.mark && *last < first.get(),
+            Tokens::Missing => false,
+        }
     }
 
     /// A hold with tokens up to this one is put back.
-    pub(crate) const fn learn(&mut self, last: Fence) {
-        if let Tokens::Waiting(waiting) = &mut self.tokens
-            && waiting.issued < last.get()
-        {
-            waiting.issued = last.get();
+    pub(crate) fn learn(&mut self, last: Fence) {
+        match &mut self.tokens {
+            Tokens::Waiting(waiting) => waiting.issued = waiting.issued.max(last.get()),
+            _ => self.put_back = self.put_back.max(last.get()),
         }
+    }
+
+    /// Whether the tokens are those of another master.
+    pub(crate) fn is_unopened(&self) -> bool {
+        self.drawn_by().is_some_and(|mark| mark != self.mark)
     }
 
     const fn loss(&self, now: u64, issued: u64) -> TokenWait {
         TokenWait { mark: self.mark, kind: WaitKind::Loss, since: now, bound: 0, issued }
     }
 
-    /// All tokens are lost, the server stays.
-    #[cfg(any(test, distlock_verification, feature = "test-util"))]
+    /// Without tokens, on the same server.
     pub(crate) const fn emptied(self) -> Self {
-        Self { mark: self.mark, tokens: Tokens::Missing }
+        Self { mark: self.mark, tokens: Tokens::Missing, put_back: 0 }
     }
 
     /// Another server has the same tokens from now on.
     #[cfg(any(test, distlock_verification))]
     pub(crate) const fn promote(&mut self, mark: Mark) {
         self.mark = mark;
+    }
+
+    /// The same on the server of the other one.
+    #[cfg(any(test, distlock_verification))]
+    pub(crate) const fn on(self, other: &Self) -> Self {
+        Self { mark: other.mark, ..self }
     }
 
     #[cfg(distlock_verification)]

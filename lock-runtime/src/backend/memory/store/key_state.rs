@@ -22,6 +22,8 @@ pub(crate) struct KeyOp<'a, 'p> {
     pub(crate) now: ServerTime,
     pub(crate) counter: &'a mut FenceCounter,
     pub(crate) record: &'a mut KeyState,
+    /// The server is a node of a cluster.
+    pub(crate) is_node: bool,
     pub(crate) request: &'a RequestRef,
     /// The highest token of the hold that this step has ended.
     pub(crate) ended: Option<Fence>,
@@ -38,21 +40,23 @@ pub(crate) struct KeyOp<'a, 'p> {
 pub type Publish<'a> = dyn FnMut(&str, Option<Notification>) -> bool + 'a;
 
 impl KeyOp<'_, '_> {
-    pub(crate) fn acquire(&mut self, acquire: &Acquire) -> AcquireReply {
+    /// `None` is the error UNOPENED.
+    pub(crate) fn acquire(&mut self, acquire: &Acquire) -> Option<AcquireReply> {
         debug_assert!(acquire.ttl.as_millis() > 0, "the script refuses a ttl of zero");
         let id = self.request.id;
         if self.record.is_cancelled(self.now, id) {
-            return AcquireReply::Cancelled;
+            return Some(AcquireReply::Cancelled);
         }
         if self.record.held_by(id)
             && let Some(grant) = self.record.extend_hold(self.now, acquire.ttl)
         {
-            return AcquireReply::Granted(grant);
+            return Some(AcquireReply::Granted(grant));
         }
         let place = self.record.ticket_of(id);
         let no_tokens = match self.take_if_free(acquire) {
-            Ok(Some(grant)) => return AcquireReply::Granted(grant),
+            Ok(Some(grant)) => return Some(AcquireReply::Granted(grant)),
             Ok(None) => None,
+            Err(_) if self.counter.is_unopened() => return None,
             Err(no_tokens) => Some(no_tokens),
         };
         let (ahead, ticket) = match &acquire.enqueue {
@@ -60,7 +64,7 @@ impl KeyOp<'_, '_> {
             None => (count(self.record.waiters().count()), place),
         };
         let (blocked_by, left) = self.blocked_by(no_tokens);
-        AcquireReply::Busy(BusyReply { blocked_by, left, ahead, ticket })
+        Some(AcquireReply::Busy(BusyReply { blocked_by, left, ahead, ticket }))
     }
 
     pub(crate) fn release(&mut self, keep: Duration) -> bool {
@@ -91,7 +95,8 @@ impl KeyOp<'_, '_> {
             self.record.extend_hold(self.now, ttl);
             return ReclaimReply::Held;
         }
-        if self.record.is_cancelled(self.now, id) || !self.counter.may_reclaim() {
+        if self.record.is_cancelled(self.now, id) || !self.counter.may_reclaim(first, self.is_node)
+        {
             return ReclaimReply::Refused;
         }
         if self.record.hold.is_some() {

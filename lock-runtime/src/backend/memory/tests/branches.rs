@@ -22,12 +22,12 @@ fn cancel(number: u8, tombstone: Duration) -> Command {
     cancel_hold(number, Fence::ZERO, tombstone)
 }
 
-fn cancel_hold(number: u8, fence: Fence, tombstone: Duration) -> Command {
+pub(crate) fn cancel_hold(number: u8, fence: Fence, tombstone: Duration) -> Command {
     let (request, keep) = (request(request_id(number)), Duration::ZERO);
     Command::Cancel { request, fence, tombstone, keep }
 }
 
-fn renew_waiter(number: u8) -> Command {
+pub(crate) fn renew_waiter(number: u8) -> Command {
     Command::Renew(vec![Renewal::Waiter {
         key: KEY.into(),
         id: request_id(number),
@@ -570,8 +570,8 @@ fn a_large_block_never_carries_the_counter_far_ahead_of_the_clock() {
     assert_eq!((grant.fences.size, grant.fences.first.get()), (16, 2_100_000_000_000_001));
 }
 
-const NOTHING_SEEN: Pair<Fence> = Pair { server: Fence::ZERO, memory: Fence::ZERO };
-const GRACE: Duration = Duration::from_secs(60);
+pub(crate) const NOTHING_SEEN: Pair<Fence> = Pair { server: Fence::ZERO, memory: Fence::ZERO };
+pub(crate) const GRACE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_promoted_server_grants_nothing_before_its_grace_is_over_and_then_higher_tokens() {

@@ -3,16 +3,18 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use redis::{Connection, ConnectionLike as _, RedisResult, Value};
-use testkit::RedisServer;
+use testkit::{RedisServer, eventually};
 
 use crate::backend::memory::store::MemoryStore;
-use crate::backend::memory::store::fence_counter::{Opening, WaitKind};
+use crate::backend::memory::store::fence_counter::WaitKind;
 use crate::backend::memory::tests::compare::{Numbers, PubSubMessage};
+use crate::protocol::request::CommandError;
 use crate::types::fence::{Fence, FenceRange};
-use crate::wire::command::Command;
+use crate::wire::command::{Command, OpenTokens};
 use crate::wire::keyspace::{Keyspace, Mark};
 use crate::wire::reply::{AcquireReply, LockState, RawReply, Reply, parse_notification};
 use crate::wire::script::Script;
+use crate::wire::slot::Slot;
 
 /// Inboxes with a subscriber.
 pub(crate) const LIVE: [&str; 2] = ["lock:inbox:first", "lock:inbox:second"];
@@ -20,13 +22,6 @@ pub(crate) const LIVE: [&str; 2] = ["lock:inbox:first", "lock:inbox:second"];
 pub(crate) const DEAD: &str = "lock:inbox:dead";
 /// Where both counters start; in the past, so that a counter seeded from the clock is above it.
 pub(crate) const START: u64 = 1_700_000_000_000_000;
-
-const FRESH: Opening = Opening {
-    min_fence: Fence::ZERO,
-    lease: Duration::ZERO,
-    failover_grace: Duration::ZERO,
-    lost: false,
-};
 
 const MARKER: &str = "end of this call";
 
@@ -75,6 +70,8 @@ pub(crate) struct Both {
     inboxes: Connection,
     pub(crate) memory: MemoryStore,
     pub(crate) space: Keyspace,
+    /// The slot of all keys that are used on a node of a cluster.
+    slot: Slot,
     pub(crate) mark: Mark,
     start: Instant,
     start_us: u64,
@@ -89,13 +86,40 @@ pub(crate) struct Both {
 impl Both {
     pub(crate) fn new() -> Self {
         let server = RedisServer::start().expect("a redis-server");
+        Self::with(server, MemoryStore::default(), Keyspace::new("lock:"), "")
+    }
+
+    /// A node of a cluster that has all slots. All keys are in the slot of this tag.
+    pub(crate) fn node(tag: &str) -> Self {
+        let server = RedisServer::builder().arg("cluster-enabled", "yes").start();
+        let server = server.expect("a redis-server");
+        server.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+        eventually(Duration::from_secs(10), "the node serves its slots", || {
+            let said = server.command(&["CLUSTER", "INFO"]);
+            redis::from_redis_value::<String>(said).unwrap().contains("cluster_state:ok")
+        });
+        // Its mark is one of these tests.
+        server.command(&["ACL", "SETUSER", "default", "-info"]);
+        let space = Keyspace::new("lock:").sharded();
+        Self::with(server, MemoryStore::node(space.clone()), space, tag)
+    }
+
+    fn with(server: RedisServer, memory: MemoryStore, space: Keyspace, tag: &str) -> Self {
         let mut inboxes = server.connection();
+        let slot = space.slot(tag);
+        let (subscribe, channels) = if space.is_sharded() {
+            let in_slot = |inbox| space.inbox_in(slot, space.process_of(inbox));
+            ("SSUBSCRIBE", LIVE.map(in_slot))
+        } else {
+            ("SUBSCRIBE", LIVE.map(str::to_owned))
+        };
         // Left behind without unsubscribing: dropping the guard would do that.
-        inboxes
-            .send_packed_command(
-                &redis::cmd("SUBSCRIBE").arg(&LIVE).arg(MARKER).get_packed_command(),
-            )
-            .expect("a connection");
+        for command in [
+            redis::cmd(subscribe).arg(&channels).get_packed_command(),
+            redis::cmd("SUBSCRIBE").arg(MARKER).get_packed_command(),
+        ] {
+            inboxes.send_packed_command(&command).expect("a connection");
+        }
         for _ in 0..=LIVE.len() {
             inboxes.recv_response().expect("a confirmation");
         }
@@ -104,8 +128,9 @@ impl Both {
             connection: server.connection(),
             inboxes,
             _server: server,
-            memory: MemoryStore::default(),
-            space: Keyspace::new("lock:"),
+            memory,
+            space,
+            slot,
             mark: Mark::default(),
             start: Instant::now(),
             start_us: 0,
@@ -115,10 +140,15 @@ impl Both {
             messages: Vec::new(),
         };
         for script in Script::ALL {
-            both.raw(&["SCRIPT", "LOAD", script.text()]);
+            both.raw(&["SCRIPT", "LOAD", script.text_for(&both.space.clone())]);
         }
         both.reset();
         both
+    }
+
+    /// The name of the counter.
+    pub(crate) fn tokens(&self) -> String {
+        if self.space.is_sharded() { self.space.tokens_in(self.slot) } else { self.space.tokens() }
     }
 
     /// Forgets everything and starts both counters at [`START`].
@@ -137,8 +167,9 @@ impl Both {
     /// Sets the server's counter; the memory's has to be missing.
     fn set_counter(&mut self, number: u64) {
         let mark = String::from_utf8(self.mark.text().to_vec()).expect("digits");
-        self.raw(&["HSET", &self.space.tokens(), &mark, &number.to_string()]);
-        assert_eq!(self.memory.open(number, FRESH), None);
+        self.raw(&["HSET", &self.tokens(), &mark, &number.to_string()]);
+        let fresh = self.opening(Fence::ZERO, Duration::ZERO, Duration::ZERO, false, &[]);
+        assert_eq!(self.memory.open_slot(number, &fresh), None);
     }
 
     /// How long this has been running in real time.
@@ -156,7 +187,7 @@ impl Both {
         let look = Command::Inspect { key: key.into(), limit: 0 };
         let seen = self.memory.call(self.now_us(), &look, &mut |_, _| false);
         let memory = match seen {
-            Reply::Inspection(LockState { holder: Some(holder), .. }) => holder.fence,
+            Ok(Reply::Inspection(LockState { holder: Some(holder), .. })) => holder.fence,
             _ => Fence::ZERO,
         };
         Pair { server: self.numbers.on_server(memory), memory }
@@ -165,7 +196,7 @@ impl Both {
     pub(crate) fn advance(&mut self, by: Duration) {
         self.advanced += by;
         let mut age = redis::cmd("EVAL");
-        age.arg(AGE).arg(1).arg(self.space.tokens()).arg(millis(by));
+        age.arg(AGE).arg(1).arg(self.tokens()).arg(millis(by));
         age.exec(&mut self.connection).expect("the ageing script");
     }
 
@@ -218,10 +249,33 @@ impl Both {
         failover_grace: Duration,
         lost: bool,
     ) -> Result<Option<WaitKind>, String> {
-        let mut open = redis::cmd("EVAL");
-        open.arg(Script::Open.text()).arg(1).arg(self.space.tokens());
-        open.arg(&self.mark.text()).arg(min_fence.server.get()).arg(millis(lease));
+        self.open_beside(min_fence, lease, failover_grace, lost, &[])
+    }
+
+    /// The same, with these other masters.
+    pub(crate) fn open_beside(
+        &mut self,
+        min_fence: Pair<Fence>,
+        lease: Duration,
+        failover_grace: Duration,
+        lost: bool,
+        living: &[Mark],
+    ) -> Result<Option<WaitKind>, String> {
+        let opening = |floor| self.opening(floor, lease, failover_grace, lost, living);
+        let Pair { server, memory } = min_fence;
+        let mut open = redis::cmd("EVALSHA");
+        open.arg(Script::Open.sha(&self.space)).arg(1).arg(self.tokens());
+        open.arg(&self.mark.text()).arg(server.get()).arg(millis(lease));
         open.arg(millis(failover_grace)).arg(u8::from(lost));
+        for mark in living {
+            open.arg(&mark.text());
+        }
+        let memory = opening(memory);
+        if self.space.is_sharded() {
+            let mut bytes = Vec::new();
+            Command::Open(opening(server)).encode(&self.space, self.mark, &mut bytes);
+            assert_eq!(open.get_packed_command(), bytes);
+        }
         let now_us = self.now_us();
         let server: String = open.query(&mut self.connection).map_err(|error| error.to_string())?;
         let server = match server.as_str() {
@@ -229,9 +283,19 @@ impl Both {
             "l" => Some(WaitKind::Loss),
             _ => None,
         };
-        let min_fence = min_fence.memory;
-        let memory = self.memory.open(now_us, Opening { min_fence, lease, failover_grace, lost });
+        let memory = self.memory.open_slot(now_us, &memory);
         if server == memory { Ok(server) } else { Err(format!("open: {server:?} and {memory:?}")) }
+    }
+
+    fn opening(
+        &self,
+        floor: Fence,
+        max_lease: Duration,
+        grace: Duration,
+        is_lost: bool,
+        living: &[Mark],
+    ) -> OpenTokens {
+        OpenTokens { slot: self.slot, floor, max_lease, grace, is_lost, living: living.into() }
     }
 
     /// The answer both give, in the server's numbers; an error where they differ.
@@ -240,21 +304,31 @@ impl Both {
         let answer = self.ask(&call.server).map_err(|error| error.to_string())?;
         let server = call.server.decode(&answer)?;
         let mut notified = Vec::new();
-        let memory = self.memory.call(now_us, &call.memory, &mut |inbox, notice| {
-            let live = LIVE.contains(&inbox);
+        let memory = self.memory.call(now_us, &call.memory, &mut |channel, notice| {
+            let inbox = inbox_of(&self.space, channel);
+            let live = LIVE.contains(&inbox.as_str());
             let Some(notice) = notice else { return live };
             if live {
-                notified.push(PubSubMessage { inbox: inbox.into(), notice });
+                notified.push(PubSubMessage { inbox, notice });
             }
             // Not counted, as if each were subscribed to a replica.
             false
         });
+        let memory = memory.map_err(|error| error.why())?;
         let sent = self.sent();
         self.numbers.reply(&server, &memory)?;
         self.numbers.messages(&sent, &notified)?;
         self.learn(&server, &memory, &sent, &notified);
         self.messages.extend(sent);
         Ok(Pair { server, memory })
+    }
+
+    /// Both sides refuse this because the tokens are to be opened first.
+    pub(crate) fn is_unopened(&mut self, call: &Command) -> bool {
+        let error = self.ask(call).expect_err("the server grants nothing");
+        let now_us = self.now_us();
+        let memory = self.memory.call(now_us, call, &mut |_, _| true);
+        error.code() == Some("UNOPENED") && memory == Err(CommandError::Unopened)
     }
 
     /// What the server says to a call, undecoded.
@@ -275,13 +349,14 @@ impl Both {
         let mut sent = Vec::new();
         loop {
             let message = self.inboxes.recv_response().expect("the marker, at least");
-            let message = redis::Msg::from_value(&message).expect("a message");
-            if message.get_channel_name() == MARKER {
+            let [_kind, channel, payload]: [String; 3] =
+                redis::from_redis_value(message).expect("a message");
+            if channel == MARKER {
                 return sent;
             }
-            let payload: String = message.get_payload().expect("text");
             let notice = parse_notification(&payload).expect("a notice");
-            sent.push(PubSubMessage { inbox: message.get_channel_name().to_owned(), notice });
+            let inbox = inbox_of(&self.space, &channel);
+            sent.push(PubSubMessage { inbox, notice });
         }
     }
 
@@ -304,6 +379,16 @@ impl Both {
             *seen = notified.chain(granted).map(FenceRange::last).fold(*seen, Ord::max);
         }
     }
+}
+
+/// The inbox of the process that receives from this channel.
+fn inbox_of(space: &Keyspace, channel: &str) -> String {
+    if !space.is_sharded() {
+        return channel.to_owned();
+    }
+    let process = channel.split_once("}:").expect("a channel of a slot").1;
+    assert!(space.slot_of_inbox(channel).is_some());
+    space.inbox(process)
 }
 
 fn answer(value: Value) -> RawReply {

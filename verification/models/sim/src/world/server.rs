@@ -213,7 +213,7 @@ impl Server {
             }
             publish(inbox, notice)
         };
-        let reply = self.memory.call(now_us, call, &mut publish_and_note);
+        let reply = self.memory.call(now_us, call, &mut publish_and_note)?;
         self.released.note(call, &reply);
         match reply {
             Reply::Acquire(AcquireReply::Granted(grant)) => {
@@ -229,7 +229,7 @@ impl Server {
         let Command::Acquire(ask) = call else { return false };
         let look = Command::Inspect { key: ask.request.key.clone(), limit: MAX_LISTED_WAITERS };
         match self.memory.call(now_us, &look, publish) {
-            Reply::Inspection(found) => found.holder.is_none() && found.waiting == 0,
+            Ok(Reply::Inspection(found)) => found.holder.is_none() && found.waiting == 0,
             _ => false,
         }
     }

@@ -6,7 +6,7 @@ fn hello(entries: &[(&str, &str)]) -> Value {
 }
 
 fn verdict(hello: Option<&Value>, info: Option<&str>) -> Option<(ConnectErrorKind, String)> {
-    match Facts::new(hello, info).check() {
+    match Facts::new(hello, info).check(&Keyspace::new("lock:")) {
         Err(OpenError::Unfit(kind, text)) => Some((kind, text)),
         _ => None,
     }

@@ -2,6 +2,7 @@
 
 use redis::Value;
 
+use crate::wire::keyspace::Keyspace;
 use crate::wire::script::Script;
 
 fn text(text: &str) -> Value {
@@ -10,7 +11,9 @@ fn text(text: &str) -> Value {
 
 /// Whether a client says this before it asks for locks.
 pub(crate) fn is_greeting(words: &[String]) -> bool {
-    let script = |script| words.get(1).is_some_and(|word| word == Script::sha(script));
+    let script = |script| {
+        words.get(1).is_some_and(|word| *word == Script::sha(script, &Keyspace::new("lock:")))
+    };
     words.first().is_none_or(|word| word != "EVALSHA")
         || script(Script::Check)
         || script(Script::Open)
@@ -42,7 +45,7 @@ fn to_script(script: &str, words: &[String], token: i64) -> Value {
     let keys: usize = words.get(2).and_then(|keys| keys.parse().ok()).unwrap_or(1);
     let mode = words.get(keys + 5).map(String::as_str);
     let each = |value: i64, count: usize| Value::Array(vec![Value::Int(value); count]);
-    match Script::ALL.into_iter().find(|&known| known.sha() == script) {
+    match Script::ALL.into_iter().find(|&known| known.sha(&Keyspace::new("lock:")) == script) {
         Some(Script::Check) => Value::Array(vec![Value::Int(1_800_000_000)]),
         Some(Script::Acquire) if mode == Some("each") => each(0, keys - 1),
         Some(Script::Acquire) => Value::Int(token),

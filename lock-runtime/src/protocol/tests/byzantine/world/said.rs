@@ -60,7 +60,8 @@ impl World {
             granted_by_push.extend(notice);
             true
         };
-        self.memory.call(self.now.as_nanos() / 1000, call, &mut publish)
+        let reply = self.memory.call(self.now.as_nanos() / 1000, call, &mut publish);
+        reply.expect("one master draws tokens")
     }
 
     pub(crate) fn message(&mut self, text: &str) {

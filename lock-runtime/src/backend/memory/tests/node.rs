@@ -1,0 +1,185 @@
+//! What only a node of a cluster does, on both sides.
+
+use std::time::Duration;
+
+use crate::backend::memory::store::fence_counter::WaitKind;
+use crate::backend::memory::tests::branches::{GRACE, NOTHING_SEEN, cancel_hold, renew_waiter};
+use crate::backend::memory::tests::commands::{
+    BOUND, KEY, once, queueing, release, request, request_id,
+};
+use crate::backend::memory::tests::parity::{Both, LIVE};
+use crate::types::fence::Fence;
+use crate::wire::command::{Acquire, Command, RequestRef};
+use crate::wire::keyspace::DataLossGrace;
+use crate::wire::reply::{AcquireReply, BlockedBy, ReclaimReply, RenewalReply, Reply};
+
+const AT_ONCE: DataLossGrace = DataLossGrace { max_lease: Duration::ZERO, waits: true };
+
+fn reclaim(number: u8, first: Fence) -> Command {
+    Command::Reclaim(once(request_id(number)), first)
+}
+
+impl Both {
+    fn reclaimed(&mut self, number: u8, first: Fence) -> ReclaimReply {
+        match self.same(reclaim(number, first)) {
+            Reply::Reclaimed(reply) => reply,
+            reply => panic!("{reply:?}"),
+        }
+    }
+
+    fn fields(&mut self) -> Vec<String> {
+        let tokens = self.tokens();
+        redis::from_redis_value(self.raw(&["HKEYS", &tokens])).expect("a hash")
+    }
+
+    fn lose_hold(&mut self) {
+        let name = self.space.hold(KEY);
+        self.raw(&["DEL", &name]);
+        self.memory.delete_hold(KEY);
+    }
+}
+
+#[test]
+fn a_slot_without_tokens_is_new_to_a_client_that_has_seen_none_of_it() {
+    let mut both = Both::node(KEY);
+    both.flush();
+    let new = RequestRef { data_loss_grace: AT_ONCE, ..request(request_id(1)) };
+    both.granted(Acquire { request: new, ..once(request_id(1)) });
+    assert_eq!(both.fields(), ["m00000000"]);
+}
+
+#[test]
+fn the_tokens_of_another_master_are_opened_before_anything_is_granted() {
+    let mut both = Both::node(KEY);
+    let before = both.granted(once(request_id(1)));
+    assert!(both.release(request_id(1)));
+    both.promote(7);
+    for ask in [once(request_id(2)), queueing(request_id(2), LIVE[0])] {
+        assert!(both.is_unopened(&Command::Acquire(ask)));
+    }
+    assert_eq!(both.fields(), ["m00000000"], "nothing was drawn");
+    let opened = both.open_beside(NOTHING_SEEN, BOUND, GRACE, true, &[5.into()]);
+    assert_eq!(opened, Ok(Some(WaitKind::Failover)), "an unknown master");
+    assert_eq!(both.busy(once(request_id(2))).blocked_by, BlockedBy::Failover);
+    both.advance(GRACE);
+    assert!(both.granted(once(request_id(2))).get() > before.get() + 1_000_000);
+}
+
+#[test]
+fn a_slot_that_was_migrated_is_open_at_once_and_has_higher_tokens() {
+    let mut both = Both::node(KEY);
+    let before = both.granted(once(request_id(1)));
+    both.promote(7);
+    assert!(both.release(request_id(1)), "a release needs no tokens");
+    let opened = both.open_beside(NOTHING_SEEN, BOUND, GRACE, true, &[5.into(), 0.into()]);
+    assert_eq!(opened, Ok(None));
+    assert_eq!(both.fields(), ["m00000007"]);
+    assert!(both.granted(once(request_id(2))).get() > before.get() + 1_000_000);
+    let opened = both.open_beside(NOTHING_SEEN, BOUND, GRACE, true, &[]);
+    assert_eq!(opened, Ok(None), "its own tokens");
+}
+
+#[test]
+fn what_a_slot_waits_for_goes_on_after_it_was_migrated() {
+    let mut both = Both::node(KEY);
+    let first = both.granted(once(request_id(1)));
+    both.promote(7);
+    let opened = both.open_with_grace(NOTHING_SEEN, BOUND, GRACE, true);
+    assert_eq!(opened, Ok(Some(WaitKind::Failover)));
+    both.advance(GRACE / 2);
+    both.promote(8);
+    let opened = both.open_beside(NOTHING_SEEN, BOUND, GRACE * 3, true, &[7.into()]);
+    assert_eq!(opened, Ok(Some(WaitKind::Failover)));
+    both.lose_hold();
+    assert_eq!(both.reclaimed(1, first), ReclaimReply::Held, "as on the other node");
+    let left = both.busy(once(request_id(2))).left;
+    assert!(left.is_some(), "{left:?}");
+    assert!(both.release(request_id(1)));
+    let busy = both.busy(once(request_id(2)));
+    assert!(busy.left.is_some_and(|left| left > GRACE / 3 && left <= GRACE / 2), "{busy:?}");
+    both.advance(GRACE / 2);
+    both.granted(once(request_id(2)));
+}
+
+#[test]
+fn a_loss_of_data_is_waited_out_on_the_node_that_a_slot_was_migrated_to() {
+    let mut both = Both::node(KEY);
+    both.flush();
+    assert_eq!(both.open(NOTHING_SEEN, BOUND * 3, true), Ok(Some(WaitKind::Loss)));
+    both.promote(7);
+    let opened = both.open_beside(NOTHING_SEEN, BOUND, GRACE, true, &[0.into()]);
+    assert_eq!(opened, Ok(Some(WaitKind::Loss)));
+    both.advance(BOUND * 2);
+    assert_eq!(both.busy(once(request_id(1))).blocked_by, BlockedBy::DataLoss);
+    both.advance(BOUND);
+    both.granted(once(request_id(1)));
+}
+
+#[test]
+fn a_hold_is_put_back_before_the_tokens_are_opened_and_they_go_on_above_it() {
+    let mut both = Both::node(KEY);
+    let known = both.granted(once(request_id(1)));
+    assert!(both.release(request_id(1)));
+    both.promote(7);
+    // A token that the other master drew after the promoted one had copied its last command.
+    let lost = Fence::new(known.get() + 5_000_000_000);
+    assert_eq!(both.reclaimed(2, lost), ReclaimReply::Held);
+    assert_eq!(both.reclaimed(2, lost), ReclaimReply::Held, "it is there");
+    assert!(both.release(request_id(2)));
+    let lower = Fence::new(known.get() + 4_000_000_000);
+    assert_eq!(both.reclaimed(3, lower), ReclaimReply::Held, "one lost before it");
+    assert!(both.release(request_id(3)));
+    let opened = both.open_beside(NOTHING_SEEN, BOUND, Duration::ZERO, true, &[]);
+    assert_eq!(opened, Ok(None));
+    assert!(both.granted(once(request_id(1))) > lost);
+    assert_eq!(both.reclaimed(2, lost), ReclaimReply::Refused, "others were granted the lock");
+}
+
+#[test]
+fn a_hold_that_was_copied_and_has_ended_is_not_put_back() {
+    let mut both = Both::node(KEY);
+    let first = both.granted(once(request_id(1)));
+    both.lose_hold();
+    both.promote(7);
+    assert_eq!(both.reclaimed(1, first), ReclaimReply::Refused);
+    both.flush();
+    assert_eq!(both.reclaimed(1, first), ReclaimReply::Refused, "nor without any tokens");
+    assert_eq!(both.open(NOTHING_SEEN, BOUND, true), Ok(Some(WaitKind::Loss)));
+    both.promote(8);
+    assert_eq!(both.reclaimed(1, first), ReclaimReply::Refused, "nor after a loss of data");
+}
+
+#[test]
+fn a_hold_is_handed_to_a_waiter_through_the_channel_of_its_slot() {
+    let mut both = Both::node(KEY);
+    let fences = both.grant(once(request_id(1))).fences;
+    both.busy(queueing(request_id(2), LIVE[1]));
+    assert_eq!(both.asked(), [request_id(1)]);
+    let renewed = both.same(renew_waiter(2));
+    assert!(
+        matches!(&renewed, Reply::Renewed(each) if matches!(each[..], [RenewalReply::Waiting(_)]))
+    );
+    assert!(both.release(request_id(1)));
+    let (id, pushed) = both.grants().next_back().expect("a grant");
+    assert_eq!(id, request_id(2));
+    assert!(pushed.first > fences.last());
+    let ended = both.same(cancel_hold(2, pushed.first, Duration::from_secs(3)));
+    assert_eq!(ended, Reply::Released(true));
+    assert_eq!(both.acquire(once(request_id(2))), AcquireReply::Cancelled);
+}
+
+#[test]
+fn a_release_that_draws_no_tokens_leaves_the_lock_to_those_who_ask() {
+    let mut both = Both::node(KEY);
+    both.granted(once(request_id(1)));
+    let ticket = both.busy(queueing(request_id(2), LIVE[0])).ticket;
+    both.promote(7);
+    assert!(both.release(request_id(1)));
+    assert!(both.grants().next().is_none());
+    assert!(both.is_unopened(&Command::Acquire(queueing(request_id(3), LIVE[0]))));
+    let opened = both.open_beside(NOTHING_SEEN, BOUND, GRACE, true, &[0.into()]);
+    assert_eq!(opened, Ok(None));
+    both.busy(queueing(request_id(3), LIVE[0]));
+    assert_eq!(both.notified(), [request_id(2)], "it comes first, by {ticket:?}");
+    assert!(both.ask(&release(request(request_id(2)))).is_ok());
+}
