@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::acquire::core::CoreSettings;
 use crate::acquire::options::Options;
 use crate::api::manager::LockManager;
-use crate::link::handle::LinkHandle;
+use crate::link::handle::{LinkHandle, Links};
 use crate::types::fence::Fence;
 
 pub use crate::backend::memory::store::MemoryStore;
@@ -99,5 +99,5 @@ fn manager(
         label: None,
         server: "simulated".to_owned(),
     };
-    LockManager::new(handle, settings, None)
+    LockManager::new(Links::One(handle), settings, None)
 }

@@ -1,5 +1,6 @@
 //! What acquiring and releasing need of a manager. The public `LockManager` is a handle of it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -14,7 +15,7 @@ use crate::acquire::options::{
     Options, check_clock_margin, check_confirm, check_max_hold, check_min_hold, check_ttl,
 };
 use crate::error::{ClosedReason, LockError};
-use crate::link::handle::{LinkHandle, Setup};
+use crate::link::handle::{LinkHandle, Links, Setup};
 use crate::link::wait::drive;
 use crate::local::key_queue::{QueueContext, QueueTable};
 use crate::local::queue::{AcquireParams, LeaseTerms};
@@ -49,14 +50,14 @@ pub(crate) struct CoreSettings {
 }
 
 impl ManagerCore {
-    /// `second`: for a link whose holds replicas confirm.
-    pub(crate) fn new(link: LinkHandle, mut settings: CoreSettings, second: Option<Setup>) -> Self {
+    /// `second`: for links whose holds replicas confirm.
+    pub(crate) fn new(links: Links, mut settings: CoreSettings, second: Option<Setup>) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let mut process = ProcessInfo::of_this_process();
         process.label = settings.label.take();
         let process = Arc::new(process);
-        let context = queue_context(&settings, &process, Replicas::None, &link);
-        let lanes = Lanes::new(Lane { queues: QueueTable::new(context), link }, second);
+        let context = queue_context(&settings, &process, Replicas::None, &links);
+        let lanes = Lanes::new(Lane { queues: QueueTable::new(context), links }, second);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
         Self { id, lanes, process, settings }
     }
@@ -65,15 +66,20 @@ impl ManagerCore {
         self.id
     }
 
-    /// The link for all that needs no confirmation.
-    pub(crate) fn link(&self) -> &LinkHandle {
-        &self.lanes.plain().link
+    /// The links for all that needs no confirmation.
+    pub(crate) fn links(&self) -> &Links {
+        &self.lanes.plain().links
+    }
+
+    /// The one of them that has the timers.
+    pub(crate) fn link(&self) -> Cow<'_, LinkHandle> {
+        self.links().first()
     }
 
     /// Calls that replicas confirm go over this link.
     #[cfg(distlock_verification)]
     pub(crate) fn use_for_confirmed(&self, link: LinkHandle) {
-        self.lanes.set_second(link);
+        self.lanes.set_second(Links::One(link));
     }
 
     /// The lane of a call with this key, whose grant these replicas have to confirm. An error after
@@ -82,8 +88,7 @@ impl ManagerCore {
         if replicas != Replicas::None && self.is_unusable() {
             return Err(self.closed(key));
         }
-        let context =
-            |link: &LinkHandle| queue_context(&self.settings, &self.process, replicas, link);
+        let context = |links: &Links| queue_context(&self.settings, &self.process, replicas, links);
         self.lanes.of(replicas, context)?.ok_or_else(|| self.closed(key))
     }
 
@@ -94,11 +99,12 @@ impl ManagerCore {
 
     /// Shuts the links down. Returns whether they have released everything by then.
     pub(crate) async fn shutdown(&self, deadline: Timestamp) -> bool {
-        let links: Vec<_> = self.lanes.close().map(|link| (link, link.shutdown())).collect();
+        let links = self.lanes.close().into_iter().map(|link| (link.shutdown(), link));
+        let links: Vec<_> = links.collect();
         let mut all = true;
-        for (link, done) in links {
+        for (done, link) in links {
             // If a link has ended already, nothing is left to release. Its timers end with it.
-            let done = until(link, Some(deadline), user_code::with_guarded(done));
+            let done = until(&link, Some(deadline), user_code::with_guarded(done));
             all &= drive(link.link(), done).await.flatten().is_some();
         }
         all
@@ -131,8 +137,7 @@ impl ManagerCore {
     }
 
     pub(crate) fn has_panicked(&self) -> bool {
-        let panicked = |link: &LinkHandle| link.has_panicked();
-        panicked(self.link()) || self.lanes.second().is_some_and(panicked)
+        self.links().has_panicked() || self.lanes.second().is_some_and(Links::has_panicked)
     }
 
     /// The error of a call after the link has ended.
@@ -202,13 +207,19 @@ impl ManagerCore {
         deadline: Option<Timestamp>,
         future: F,
     ) -> Option<F::Output> {
-        until(self.link(), deadline, future).await
+        until(&self.link(), deadline, future).await
     }
 
-    /// The output of `wait`, for which this caller reads the socket if nobody else does. In a
-    /// forked process it is `None` at once: the thread that would end the wait may not exist there.
-    pub(crate) async fn drive<T>(&self, wait: impl Future<Output = Option<T>>) -> Option<T> {
-        drive(self.link().link(), wait).await.flatten()
+    /// The output of a wait for something about this key, for which this caller reads the socket if
+    /// nobody else does. In a forked process it is `None` at once: the thread that would end the
+    /// wait may not exist there.
+    pub(crate) async fn drive<T>(
+        &self,
+        key: &str,
+        wait: impl Future<Output = Option<T>>,
+    ) -> Option<T> {
+        let link = self.links().of(key);
+        drive(link.link(), wait).await.flatten()
     }
 }
 
@@ -232,13 +243,13 @@ fn queue_context(
     settings: &CoreSettings,
     process: &Arc<ProcessInfo>,
     replicas: Replicas,
-    link: &LinkHandle,
+    links: &Links,
 ) -> QueueContext {
     QueueContext {
         max_handoffs: settings.max_handoffs,
         process: Arc::clone(process),
         replicas,
-        io: link.io_handle(),
+        io: links.io_handle(),
     }
 }
 

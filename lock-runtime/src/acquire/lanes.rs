@@ -8,13 +8,13 @@ use std::iter::successors;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::error::LockError;
-use crate::link::handle::{LinkHandle, Setup, start};
+use crate::link::handle::{LinkHandle, Links, Setup, start};
 use crate::local::key_queue::{QueueContext, QueueTable};
 use crate::types::replicas::Replicas;
 
-/// The queues of calls that ask for the same replicas, and their link.
+/// The queues of calls that ask for the same replicas, and their links.
 pub(crate) struct Lane {
-    pub(crate) link: LinkHandle,
+    pub(crate) links: Links,
     pub(crate) queues: QueueTable,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Lanes {
     plain: Lane,
     /// For the other link; `None` after a shutdown.
     setup: Mutex<Option<Setup>>,
-    second: OnceLock<LinkHandle>,
+    second: OnceLock<Links>,
     confirmed: OnceLock<Box<ConfirmedLane>>,
 }
 
@@ -48,7 +48,7 @@ impl Lanes {
     }
 
     /// The link that replicas confirm, if it is used.
-    pub(crate) fn second(&self) -> Option<&LinkHandle> {
+    pub(crate) fn second(&self) -> Option<&Links> {
         self.second.get()
     }
 
@@ -63,7 +63,7 @@ impl Lanes {
     pub(crate) fn of(
         &self,
         replicas: Replicas,
-        context: impl FnOnce(&LinkHandle) -> QueueContext,
+        context: impl FnOnce(&Links) -> QueueContext,
     ) -> Result<Option<&Lane>, LockError> {
         if replicas == Replicas::None {
             return Ok(Some(&self.plain));
@@ -75,10 +75,10 @@ impl Lanes {
             }
             slot = &known.next;
         }
-        let Some(link) = self.open()? else { return Ok(None) };
+        let Some(links) = self.open()? else { return Ok(None) };
         let mut new = Box::new(ConfirmedLane {
             replicas,
-            lane: Lane { link: link.clone(), queues: QueueTable::new(context(link)) },
+            lane: Lane { links: links.clone(), queues: QueueTable::new(context(links)) },
             next: OnceLock::new(),
         });
         // Another thread may be adding one, perhaps the same.
@@ -94,22 +94,23 @@ impl Lanes {
 
     /// This is the link that replicas confirm.
     #[cfg(distlock_verification)]
-    pub(crate) fn set_second(&self, link: LinkHandle) {
-        assert!(self.second.set(link).is_ok(), "it is set before the first call");
+    pub(crate) fn set_second(&self, links: Links) {
+        assert!(self.second.set(links).is_ok(), "it is set before the first call");
     }
 
-    fn open(&self) -> Result<Option<&LinkHandle>, LockError> {
+    fn open(&self) -> Result<Option<&Links>, LockError> {
         let setup = self.setup.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(setup) = setup.as_ref().filter(|_| self.second.get().is_none()) else {
             return Ok(self.second.get());
         };
-        let link = start(setup.clone()).map_err(|error| LockError::no_thread(&error))?;
-        Ok(Some(self.second.get_or_init(|| link)))
+        let links = start(setup.clone()).map_err(|error| LockError::no_thread(&error))?;
+        Ok(Some(self.second.get_or_init(|| links)))
     }
 
     /// No link is opened from now on. Returns those that are open.
-    pub(crate) fn close(&self) -> impl Iterator<Item = &LinkHandle> {
+    pub(crate) fn close(&self) -> Vec<LinkHandle> {
         *self.setup.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        std::iter::once(&self.plain.link).chain(self.second.get())
+        let plain = self.plain.links.close();
+        plain.into_iter().chain(self.second.get().into_iter().flat_map(Links::close)).collect()
     }
 }

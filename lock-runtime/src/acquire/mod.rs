@@ -256,7 +256,7 @@ impl SingleAcquire<'_> {
             };
             let deadline = wait.map(|wait| since.plus(wait));
             let reenter = async { Some(core.until(deadline, reenter).await) };
-            let section = with_deadlock_detection(info, core.drive(reenter)).await?;
+            let section = with_deadlock_detection(info, core.drive(&key, reenter)).await?;
             let section = section.ok_or_else(|| core.closed(&key))?;
             let busy = || LockError::busy_here(&key, time::now().since(since));
             let section = section.ok_or_else(busy)?.ok_or_else(|| LockError::released(&key))?;
@@ -290,14 +290,14 @@ impl Future for WaitForGrant {
         let Self { core, turn, since, call_site, here, driver, watch } = self.get_mut();
         let (since, call_site) = (*since, *call_site);
         let link = match core.lane(turn.replicas(), turn.key()) {
-            Ok(lane) => lane.link.link(),
+            Ok(lane) => lane.links.of(turn.key()),
             Err(error) => return Poll::Ready(Err(error.into())),
         };
         let mut polled = poll_turn(core, turn, context).map(Some);
         if polled.is_pending() && link.is_forked() {
             polled = Poll::Ready(None);
         } else if polled.is_pending() && turn.is_asked() {
-            polled = driver.poll(link, context, |context| poll_turn(core, turn, context));
+            polled = driver.poll(link.link(), context, |context| poll_turn(core, turn, context));
         } else {
             // A caller that did not take its grant up in time waits for a section of this process
             // again. It must not keep the role of the reader meanwhile.

@@ -1,7 +1,9 @@
 //! The keys of a call, and how several are acquired together.
 //!
-//! If all are free, one script acquires all of them or none. Otherwise they are acquired one after
-//! the other in sorted order. Every caller uses that order, so no two of them wait for each other.
+//! If all are free, one script acquires all of them or none. In a cluster a script reaches the keys
+//! of one slot; others are asked for at the same time, and those that were granted are given back
+//! unless all were. Otherwise they are acquired one after the other in sorted order. Every caller
+//! uses that order, so no two of them wait for each other.
 
 #[cfg(test)]
 mod tests;
@@ -224,7 +226,12 @@ impl MultiAcquire {
         let deadline = own.into_iter().chain(deadline).min();
         let params = AcquireParams { deadline, ..params };
         let lane = core.lane(replicas, new[0])?;
-        let shares = match granted_together(lane, &new, params).await {
+        let granted = if lane.links.has_in_one_slot(&new) {
+            granted_together(lane, &new, params).await
+        } else {
+            Ok(self.granted_at_once(lane, &new, params).await)
+        };
+        let shares = match granted {
             // They have had their time: they get no more for each key.
             Err(Failure::Unavailable(why)) if !confirm.is_zero() && self.is_over(confirm) => {
                 let failure = Failure::Unavailable(why);
@@ -242,6 +249,28 @@ impl MultiAcquire {
             section = Some(next.stacked_on(section));
         }
         Ok(section)
+    }
+
+    /// The leases of all these keys, each of which is asked for by itself, or none.
+    async fn granted_at_once(
+        &self,
+        lane: &Lane,
+        keys: &[&str],
+        params: AcquireParams,
+    ) -> Vec<LeaseRef> {
+        let params = params.alone();
+        let turns: Vec<_> = keys.iter().map(|key| lane.queues.join(key, params)).collect();
+        let mut shares = Vec::with_capacity(keys.len());
+        // The answers come together, so that it does not matter which one is awaited first.
+        for (key, turn) in keys.iter().zip(turns) {
+            if let Some(Ok(share)) = self.core.drive(key, turn).await {
+                shares.push(share);
+            }
+        }
+        if shares.len() < keys.len() {
+            shares.clear();
+        }
+        shares
     }
 
     /// Whether so much time has passed, or the whole wait.

@@ -20,7 +20,8 @@ use crate::backend::redis::sentinel::Sentinels;
 use crate::backend::redis::tls::{Certificates, WITHOUT_TLS};
 use crate::backend::server::Server;
 use crate::error::LockError;
-use crate::link::handle::{Setup, start};
+use crate::link::handle::{Deployment, Setup, start};
+use crate::protocol::node::NodeContext;
 use crate::protocol::timing::{AfterFailover, Timing};
 use crate::types::credentials::{Credentials, CredentialsProvider};
 use crate::types::fence::HighestFence;
@@ -71,13 +72,6 @@ enum ServerAddress {
     Cluster(Vec<String>),
     /// Boxed because it is ten times as large as a URL with TLS.
     Client(Box<Client>),
-}
-
-/// What the locks are kept in.
-enum Deployment {
-    Server(Server),
-    #[expect(dead_code, reason = "links to the nodes of a cluster use it")]
-    Cluster(Discovery),
 }
 
 const DEFAULT_TTL: Duration = Duration::from_secs(30);
@@ -545,14 +539,6 @@ impl LockManagerBuilder {
         }
         let space = Keyspace::new(self.prefix.clone());
         let (deployment, address) = self.deployment(&space)?;
-        let server = match deployment {
-            Deployment::Server(server) => server,
-            Deployment::Cluster(_) => {
-                return Err(LockError::config(
-                    "a Redis Cluster is not supported yet; use one primary with cluster-enabled no",
-                ));
-            }
-        };
         let inbox = || space.inbox(&Uuid::new_v4().simple().to_string());
         let settings = CoreSettings {
             defaults: self.options,
@@ -563,12 +549,13 @@ impl LockManagerBuilder {
             label: self.label,
             server: address,
         };
-        let (server, timing) = (Arc::new(server), self.timing);
+        let (timing, own_inbox) = (self.timing, inbox());
         let (confirms, min_fence) = (false, HighestFence::default());
-        let setup = Setup { server, timing, inbox: inbox(), default_ttl: ttl, confirms, min_fence };
+        let setup =
+            Setup { deployment, timing, inbox: own_inbox, default_ttl: ttl, confirms, min_fence };
         let second = Setup { inbox: inbox(), confirms: true, ..setup.clone() };
-        let link = start(setup).map_err(|error| LockError::no_thread(&error))?;
-        Ok(LockManager::new(link, settings, Some(second)))
+        let links = start(setup).map_err(|error| LockError::no_thread(&error))?;
+        Ok(LockManager::new(links, settings, Some(second)))
     }
 
     fn deployment(&mut self, space: &Keyspace) -> Result<(Deployment, String), LockError> {
@@ -580,7 +567,8 @@ impl LockManagerBuilder {
             }
             Some(ServerAddress::Url(url)) => {
                 if let Some(name) = url.strip_prefix("memory://") {
-                    return Ok((Deployment::Server(Server::in_memory(name)), url.clone()));
+                    let server = Arc::new(Server::in_memory(name));
+                    return Ok((Deployment::Server(server), url.clone()));
                 }
                 open(url)?
             }
@@ -606,9 +594,10 @@ impl LockManagerBuilder {
                 let text = seeds.to_string();
                 seeds.map = self.cluster_address_map.take();
                 let space = space.clone().sharded();
+                let context = NodeContext::new(space.clone());
                 let like = RedisServer::new(info, None, name, certificates, credentials, space);
                 let discovery = Discovery::new(seeds, like.map_err(LockError::config)?);
-                return Ok((Deployment::Cluster(discovery), text));
+                return Ok((Deployment::Cluster(Arc::new(discovery), context), text));
             }
             AddressSource::Sentinels(mut sentinels) => {
                 sentinels.credentials = self.sentinel_credentials.take();
@@ -619,7 +608,7 @@ impl LockManagerBuilder {
         let server =
             RedisServer::new(info, sentinels, name, certificates, credentials, space.clone());
         let server = Server::Redis(Box::new(server.map_err(LockError::config)?));
-        Ok((Deployment::Server(server), text))
+        Ok((Deployment::Server(Arc::new(server)), text))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The lock manager: one connection, any number of locks.
 
 use std::fmt;
+use std::future::pending;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,8 +10,8 @@ use crate::acquire::core::{CoreSettings, ManagerCore};
 use crate::acquire::multi::LockKeys;
 use crate::api::request::LockRequest;
 use crate::error::LockError;
-use crate::link::effect::InspectAnswer;
-use crate::link::handle::{LinkHandle, Setup};
+use crate::link::effect::{InspectAnswer, NotInspected};
+use crate::link::handle::{Links, Setup};
 use crate::link::wait::block_on;
 use crate::types::owner_info::{Holder, OwnerInfo, function_and_label, since};
 use crate::types::pause::GrantPause;
@@ -22,9 +23,15 @@ use crate::wire::reply::{LockState, WaiterInfo};
 /// Supervisors allow a process ten to thirty seconds to stop.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 
-/// The locks of one server.
+/// How long an inspection waits while the slot of its key is being moved.
+const MOVING: Duration = Duration::from_secs(5);
+/// How soon it asks again.
+const SOON: Duration = Duration::from_millis(20);
+
+/// The locks of one server or cluster.
 ///
-/// A manager owns one connection and one background thread. Callers send their requests and read
+/// A manager owns one connection and one background thread, in a cluster one of each for each node
+/// that has slots and two more threads. Callers send their requests and read
 /// the replies themselves, on their own thread or in the reactor of their tokio runtime; the
 /// background thread renews holds and connects again. Cloning is cheap, and clones share both. They
 /// exist until [`shutdown`](Self::shutdown), or until the last clone and the last hold have been
@@ -72,9 +79,9 @@ pub struct LockManager {
 }
 
 impl LockManager {
-    /// `second`: for a link whose holds replicas confirm.
-    pub(crate) fn new(link: LinkHandle, settings: CoreSettings, second: Option<Setup>) -> Self {
-        Self { core: Arc::new(ManagerCore::new(link, settings, second)) }
+    /// `second`: for links whose holds replicas confirm.
+    pub(crate) fn new(links: Links, settings: CoreSettings, second: Option<Setup>) -> Self {
+        Self { core: Arc::new(ManagerCore::new(links, settings, second)) }
     }
 
     pub(crate) fn core(&self) -> &Arc<ManagerCore> {
@@ -135,15 +142,25 @@ impl LockManager {
     ///
     /// Cancel safe. Dropping the future has no effect on any lock.
     pub async fn inspect(&self, key: &str) -> Result<Inspection, LockError> {
-        let inspected = user_code::with_guarded(self.core.link().inspect(key.to_owned()));
-        let answer: Option<InspectAnswer> = self.core.drive(async { inspected.await.ok() }).await;
-        match answer {
-            Some(Ok(mut found)) => {
-                self.core.add_local_view(key, &mut found);
-                Ok(found.into())
-            }
-            Some(Err(failure)) => Err(LockError::from_failure(key, Duration::ZERO, failure)),
-            None => Err(self.core.closed(key)),
+        let since = time::now();
+        loop {
+            let inspected = user_code::with_guarded(self.core.links().inspect(key));
+            let answer: Option<InspectAnswer> =
+                self.core.drive(key, async { inspected.await.ok() }).await;
+            return match answer {
+                Some(Ok(mut found)) => {
+                    self.core.add_local_view(key, &mut found);
+                    Ok(found.into())
+                }
+                Some(Err(NotInspected::NotNow(_))) if since.plus(MOVING) > time::now() => {
+                    self.core.until(Some(time::now().plus(SOON)), pending::<()>()).await;
+                    continue;
+                }
+                Some(Err(NotInspected::NotNow(failure) | NotInspected::Failed(failure))) => {
+                    Err(LockError::from_failure(key, Duration::ZERO, failure))
+                }
+                None => Err(self.core.closed(key)),
+            };
         }
     }
 

@@ -4,15 +4,23 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
 
+use crate::link::Link;
 use crate::local::key_queue::KeyQueue;
-use crate::protocol::request::{CommandId, Failure};
+use crate::protocol::request::{CommandError, CommandId, Failure, Redirect};
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::command::{Probe, WaitState};
-use crate::wire::reply::{Grant, LockState};
+use crate::wire::command::{Command, Probe, WaitState};
+use crate::wire::reply::{Grant, LockState, Reply};
 
-pub(crate) type InspectAnswer = Result<LockState, Failure>;
+pub(crate) type InspectAnswer = Result<LockState, NotInspected>;
+
+/// Why there is no inspection.
+pub(crate) enum NotInspected {
+    /// The slot of the key is being moved to another node: ask again.
+    NotNow(Failure),
+    Failed(Failure),
+}
 
 /// A wait of a caller that holds other locks.
 pub(crate) struct WaitRegistration {
@@ -42,6 +50,19 @@ impl WaitRegistration {
 pub(crate) enum ReplyTo {
     Protocol(CommandId),
     Inspect(oneshot::Sender<InspectAnswer>),
+    /// The protocol of another link: its node has sent the command here.
+    Elsewhere(Weak<Link>, CommandId),
+}
+
+/// The reply to a command of another link.
+pub(crate) fn answer_elsewhere(
+    link: &Weak<Link>,
+    id: CommandId,
+    reply: Result<Reply, CommandError>,
+) {
+    if let Some(link) = link.upgrade() {
+        link.submit(|router, now| router.answered_elsewhere(now, id, reply));
+    }
 }
 
 /// What touches a caller. It may lock a queue, wake a waker, ask the link for something, or run
@@ -64,6 +85,14 @@ pub(crate) enum Effect {
     PutBack(Arc<KeyQueue>, RequestId),
     /// Ask a waiting caller what it waits for now.
     Probe(Arc<WaitRegistration>),
+    /// A node of a cluster has named another one.
+    Redirected(Redirect),
+    /// Send this to the node at this address, to which its slot is being moved.
+    SendAsking(CommandId, Command, Box<str>),
+    /// Find out which nodes have which slots.
+    LookAgain,
+    /// A node is connected.
+    NodeConnected,
     Run(Box<dyn FnOnce() + Send>),
 }
 

@@ -1,16 +1,19 @@
 //! What the layers above have of a link.
 
+use std::borrow::Cow;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::backend::redis::cluster::Discovery;
 use crate::backend::server::Server;
 use crate::backend::socket::Signal;
 use crate::link::effect::{InspectAnswer, WaitRegistration};
 use crate::link::exit::flush_at_exit;
+use crate::link::fleet::{Fleet, watch};
 use crate::link::router::{Router, TimerTarget};
 use crate::link::state::LinkState;
 use crate::link::wait::drive;
@@ -18,6 +21,7 @@ use crate::link::{Link, OPEN, threads};
 use crate::local::key_queue::{IoHandle, KeyQueue};
 use crate::local::lease::{Answer, Callback};
 use crate::protocol::Protocol;
+use crate::protocol::node::NodeContext;
 use crate::protocol::request::{ReleaseOutcome, RequestParams};
 use crate::protocol::timing::Timing;
 use crate::types::environment::atomic::{AtomicBool, AtomicU8};
@@ -30,7 +34,7 @@ use crate::wire::reply::BlockedRequest;
 
 #[derive(Clone)]
 pub(crate) struct Setup {
-    pub(crate) server: Arc<Server>,
+    pub(crate) deployment: Deployment,
     pub(crate) timing: Timing,
     pub(crate) inbox: String,
     pub(crate) default_ttl: Duration,
@@ -38,6 +42,78 @@ pub(crate) struct Setup {
     pub(crate) confirms: bool,
     /// Of all links of the manager.
     pub(crate) min_fence: HighestFence,
+}
+
+/// Where the locks are kept.
+#[derive(Clone)]
+pub(crate) enum Deployment {
+    Server(Arc<Server>),
+    Cluster(Arc<Discovery>, NodeContext),
+}
+
+/// The links of a manager.
+#[derive(Clone)]
+pub(crate) enum Links {
+    One(LinkHandle),
+    Cluster(Arc<Fleet>),
+}
+
+impl Links {
+    /// The link of this key, which may have another one later.
+    pub(crate) fn of(&self, key: &str) -> Cow<'_, LinkHandle> {
+        match self {
+            Self::One(link) => Cow::Borrowed(link),
+            Self::Cluster(fleet) => Cow::Owned(fleet.link_of(key)),
+        }
+    }
+
+    /// The one that has the timers.
+    pub(crate) fn first(&self) -> Cow<'_, LinkHandle> {
+        match self {
+            Self::One(link) => Cow::Borrowed(link),
+            Self::Cluster(fleet) => Cow::Owned(fleet.first()),
+        }
+    }
+
+    pub(crate) fn inspect(&self, key: &str) -> oneshot::Receiver<InspectAnswer> {
+        let (sender, receiver) = oneshot::channel();
+        let ask = |router: &mut Router, _| router.inspect(key.to_owned(), sender);
+        match self {
+            Self::One(link) => link.link().submit(ask),
+            Self::Cluster(fleet) => fleet.submit(key, ask),
+        };
+        receiver
+    }
+
+    pub(crate) fn has_panicked(&self) -> bool {
+        match self {
+            Self::One(link) => link.has_panicked(),
+            Self::Cluster(fleet) => fleet.links().iter().any(LinkHandle::has_panicked),
+        }
+    }
+
+    /// No link is opened from now on. Returns those that are open.
+    pub(crate) fn close(&self) -> Vec<LinkHandle> {
+        match self {
+            Self::One(link) => vec![link.clone()],
+            Self::Cluster(fleet) => fleet.close(),
+        }
+    }
+
+    /// Whether one command can acquire all these keys.
+    pub(crate) fn has_in_one_slot(&self, keys: &[&str]) -> bool {
+        match self {
+            Self::One(_) => true,
+            Self::Cluster(fleet) => fleet.has_in_one_slot(keys),
+        }
+    }
+
+    pub(crate) fn io_handle(&self) -> Arc<dyn IoHandle> {
+        match self {
+            Self::One(link) => link.io_handle(),
+            Self::Cluster(fleet) => Arc::clone(fleet) as Arc<dyn IoHandle>,
+        }
+    }
 }
 
 /// A caller's handle. When the last one is dropped the link releases everything and ends.
@@ -56,18 +132,35 @@ impl Drop for HandleInner {
 
 /// Makes a link and starts its keeper. It ends after a shutdown, or when the last handle is dropped
 /// and everything is released.
-pub(crate) fn start(setup: Setup) -> std::io::Result<LinkHandle> {
-    let Setup { server, timing, inbox, default_ttl, confirms, min_fence } = setup;
-    let now = time::now();
-    let protocol = Protocol::new(now, timing, inbox.clone(), default_ttl).beside(min_fence);
-    let protocol = if confirms { protocol.confirming(now) } else { protocol };
-    let handle = LinkHandle::of(protocol, inbox)?;
-    if server.is_local() {
-        threads::connect_at_once(handle.link(), &server);
+pub(crate) fn start(setup: Setup) -> std::io::Result<Links> {
+    Ok(match setup.deployment.clone() {
+        Deployment::Server(server) => {
+            let handle = setup.link()?;
+            if server.is_local() {
+                threads::connect_at_once(handle.link(), &server);
+            }
+            handle.keep(Some(server))?;
+            Links::One(handle)
+        }
+        Deployment::Cluster(discovery, context) => {
+            Links::Cluster(watch::start(setup, discovery, &context)?)
+        }
+    })
+}
+
+impl Setup {
+    /// A link that is not connected.
+    pub(crate) fn link(&self) -> std::io::Result<LinkHandle> {
+        let Self { deployment, timing, inbox, default_ttl, confirms, min_fence } = self;
+        let now = time::now();
+        let protocol = Protocol::new(now, timing.clone(), inbox.clone(), *default_ttl);
+        let protocol = match deployment {
+            Deployment::Server(_) => protocol.beside(min_fence.clone()),
+            Deployment::Cluster(_, context) => protocol.of_node(context.clone()),
+        };
+        let protocol = if *confirms { protocol.confirming(now) } else { protocol };
+        LinkHandle::of(protocol, inbox.clone())
     }
-    threads::start(Arc::clone(handle.link()), server)?;
-    flush_at_exit(handle.link());
-    Ok(handle)
 }
 
 impl LinkHandle {
@@ -91,12 +184,25 @@ impl LinkHandle {
             keeper_signal,
             stop,
             delegated: Arc::new(Delegated::default()),
+            fleet: OnceLock::new(),
         };
         Ok(Self(Arc::new(HandleInner { link: Arc::new(link) })))
     }
 
+    /// Starts the keeper, which connects to this server. Without one it never connects.
+    pub(crate) fn keep(&self, server: Option<Arc<Server>>) -> std::io::Result<()> {
+        threads::start(Arc::clone(self.link()), server)?;
+        flush_at_exit(self.link());
+        Ok(())
+    }
+
     pub(crate) fn link(&self) -> &Arc<Link> {
         &self.0.link
+    }
+
+    /// Whether both are handles of one link.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Whether this process is a fork of the one that has the locks.
@@ -118,12 +224,6 @@ impl LinkHandle {
         let id = wait.id;
         self.link().submit(|router, now| router.register_wait(now, wait, sender));
         DeadlockWatch { receiver, id, link: self.clone() }
-    }
-
-    pub(crate) fn inspect(&self, key: String) -> oneshot::Receiver<InspectAnswer> {
-        let (sender, receiver) = oneshot::channel();
-        self.link().submit(|router, _| router.inspect(key, sender));
-        receiver
     }
 
     pub(crate) fn shutdown(&self) -> oneshot::Receiver<()> {
@@ -249,9 +349,7 @@ impl IoHandle for HandleInner {
     }
 
     fn run_callback(&self, callback: Callback) {
-        // Never on the thread of the caller that happens to carry out the effect.
-        user_code::delegated(&self.link.delegated, || user_code::call(callback));
-        self.link.keeper_signal.notify();
+        self.link.run_callback(callback);
     }
 
     fn run(&self, _key: &str) {

@@ -1,4 +1,5 @@
-//! One connection to one server, driven by those who wait for it.
+//! One connection to one server, driven by those who wait for it. In a cluster there is one for
+//! each node: see [`fleet`].
 //!
 //! A [`Link`] is the state of the protocol, what is in flight and the buffers of the connection,
 //! behind one mutex. No thread waits, writes to a queue or runs code of users while it holds that
@@ -18,6 +19,7 @@
 
 pub(crate) mod effect;
 pub(crate) mod exit;
+pub(crate) mod fleet;
 pub(crate) mod handle;
 pub(crate) mod keeper;
 #[cfg(all(distlock_verification, feature = "__shuttle"))]
@@ -32,23 +34,28 @@ pub(crate) mod threads;
 pub(crate) mod wait;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 
+use crate::backend::ConnectError;
 use crate::backend::socket::{Interest, Signal, Stream};
 use crate::link::effect::Effect;
+use crate::link::fleet::Fleet;
 use crate::link::keeper::KeeperPlan;
 use crate::link::role::{Claim, Left, PartyId, PartyKind};
 use crate::link::router::{LogTopic, Router};
 use crate::link::state::{LinkState, SOME_EFFECTS};
 use crate::local::key_queue::{KeyQueue, Reclaim};
+use crate::local::lease::Callback;
 use crate::local::queue::TickReport;
-use crate::protocol::request::{Failure, Loss};
+use crate::protocol::request::{CommandId, Failure, Loss};
 use crate::types::environment::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::types::environment::{ForkGuard, Mutex, MutexGuard, thread};
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
 use crate::user_code::{self, Delegated};
+use crate::wire::command::Command;
+use crate::wire::keyspace::Mark;
 
 const OPEN: u8 = 0;
 /// A shutdown is complete.
@@ -72,6 +79,8 @@ pub(crate) struct Link {
     stop: Signal,
     /// Code of users for the helper threads of the keeper.
     delegated: Arc<Delegated>,
+    /// The links of the same cluster.
+    fleet: OnceLock<Weak<Fleet>>,
 }
 
 /// What a party that waits does next.
@@ -129,9 +138,79 @@ impl Link {
     }
 
     /// Why the server has not granted a request.
-    pub(crate) fn blocked_by(&self, id: RequestId) -> Failure {
-        let failure = self.locked(|state, _| state.router().blocked_by(id));
+    fn blocked_by(&self, key: &str, id: RequestId) -> Failure {
+        let why = |router: &mut Router, _| router.blocked_by(id);
+        let failure = match self.fleet.get().map(Weak::upgrade) {
+            None => self.stage(why),
+            Some(fleet) => fleet.and_then(|fleet| fleet.stage(key, why)),
+        };
         failure.unwrap_or(Failure::NoReply)
+    }
+
+    /// This is one of the links of a cluster.
+    pub(crate) fn belong_to(&self, fleet: &Arc<Fleet>) {
+        self.fleet.get_or_init(|| Arc::downgrade(fleet));
+    }
+
+    /// Passes something on to another link, with both locked. Only one thread at a time does that,
+    /// and no other has two links locked.
+    pub(crate) fn pass_on(
+        &self,
+        to: &Self,
+        pass: impl FnOnce(&mut Router, &mut Router, Timestamp),
+    ) {
+        self.locked_then_effects(|mine, _| {
+            to.locked(|its, now| {
+                pass(mine.router(), its.router(), now);
+                its.settle(now);
+                mine.settle(now);
+            });
+        });
+        to.locked_then_effects(LinkState::flush);
+    }
+
+    /// The mark of the server, while it is connected.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        self.locked(|state, _| state.mark()).flatten()
+    }
+
+    /// For the link of no server: there is none to connect to.
+    pub(crate) fn connect_failed(&self, error: &ConnectError) {
+        self.locked_then_effects(|state, now| state.connect_failed(now, error));
+    }
+
+    /// As [`Router::send_asking`]. `None` if there is no connection.
+    pub(crate) fn send_asking(
+        &self,
+        from: Weak<Self>,
+        id: CommandId,
+        command: Command,
+    ) -> Option<()> {
+        let sent = self.locked_then_effects(|state, now| {
+            state.mark()?;
+            state.ask(now, |router, _| router.send_asking(from, id, command));
+            state.flush_unless_batched(now);
+            Some(())
+        });
+        sent.flatten()
+    }
+
+    /// Runs code of users on another thread than that of the caller that carries out the effect.
+    pub(crate) fn run_callback(&self, callback: Callback) {
+        user_code::delegated(&self.delegated, || user_code::call(callback));
+        self.keeper_signal.notify();
+    }
+
+    /// Wakes the keeper if something is due before it wakes up by itself. May be called with a
+    /// queue locked.
+    pub(crate) fn remind_keeper(&self) {
+        let has_to_wake = |state: &mut LinkState, _| {
+            let due = state.due();
+            state.keeper.has_to_wake(due)
+        };
+        if self.locked(has_to_wake) == Some(true) {
+            self.keeper_signal.notify();
+        }
     }
 
     pub(crate) fn should_log(&self, topic: LogTopic) -> bool {
@@ -334,26 +413,53 @@ impl Link {
             Effect::Reclaim(queue, id) => match queue.reclaim(time::now(), id) {
                 Reclaim::NotNeeded => {}
                 Reclaim::CheckAt(at) => {
-                    self.submit(|router, now| router.check_claimed_at(now, id, at));
+                    let check = |router: &mut Router, now| router.check_claimed_at(now, id, at);
+                    self.submit_about(queue.key(), check);
                 }
                 Reclaim::Reclaimed => observe::not_taken_up(queue.key()),
             },
             Effect::PutBack(queue, id) => {
                 let owner = queue.running_owner(id);
-                self.submit(|router, now| router.put_back(now, id, owner));
+                self.submit_about(queue.key(), |router, now| router.put_back(now, id, owner));
             }
             Effect::Drop(queue) => drop(queue),
             Effect::Probe(wait) => {
                 let probe = wait.probe(time::now());
                 self.submit(|router, now| router.send_probe(now, probe));
             }
+            Effect::Redirected(redirect) => {
+                self.with_fleet(|fleet| fleet.redirected(self, redirect))
+            }
+            Effect::SendAsking(id, command, address) => {
+                self.with_fleet(|fleet| fleet.send_asking(self, id, command, &address));
+            }
+            Effect::LookAgain => self.with_fleet(Fleet::look_again),
+            Effect::NodeConnected => self.with_fleet(Fleet::note_living),
             Effect::Run(act) => act(),
+        }
+    }
+
+    fn with_fleet(&self, act: impl FnOnce(&Fleet)) {
+        if let Some(fleet) = self.fleet.get().and_then(Weak::upgrade) {
+            act(&fleet);
+        }
+    }
+
+    /// As [`Self::submit`], with the link that has this key at present.
+    fn submit_about<R>(
+        &self,
+        key: &str,
+        ask: impl FnOnce(&mut Router, Timestamp) -> R,
+    ) -> Option<R> {
+        match self.fleet.get() {
+            Some(fleet) => fleet.upgrade()?.submit(key, ask),
+            None => self.submit(ask),
         }
     }
 
     fn tick(&self, queue: &KeyQueue) {
         let TickReport { slow_waits, long_section, timed_out } =
-            queue.tick(time::now(), |id| self.blocked_by(id));
+            queue.tick(time::now(), |id| self.blocked_by(queue.key(), id));
         if timed_out > 0 {
             observe::timed_out(queue.key(), timed_out);
         }

@@ -16,20 +16,25 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::backend::Incoming;
-use crate::link::effect::{Effect, InspectAnswer, ReplyTo, WaitRegistration};
+use crate::link::Link;
+use crate::link::effect::{
+    Effect, InspectAnswer, NotInspected, ReplyTo, WaitRegistration, answer_elsewhere,
+};
 use crate::link::observe;
 use crate::local::key_queue::KeyQueue;
 use crate::protocol::Protocol;
 use crate::protocol::connection::ConnectErrorKind;
+use crate::protocol::node::MovedRequests;
 use crate::protocol::request::{
-    CommandError, Failure, Loss, Output, ReleaseOutcome, RequestParams,
+    CommandError, CommandId, Failure, Loss, Output, ReleaseOutcome, RequestParams,
 };
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::time::Timestamp;
 use crate::wire::command::{Command, Probe};
-use crate::wire::keyspace::{MAX_LISTED_WAITERS, Mark};
+use crate::wire::keyspace::{Keyspace, MAX_LISTED_WAITERS, Mark};
 use crate::wire::reply::{AcquireReply, BlockedBy, BlockedRequest, BusyReply, Grant, Reply};
+use crate::wire::slot::Slot;
 
 /// A topic is logged at most this often.
 const QUIET: Duration = Duration::from_secs(10);
@@ -62,6 +67,15 @@ struct Extension {
 }
 
 type WatchedWait = (Arc<WaitRegistration>, oneshot::Sender<Vec<BlockedRequest>>);
+
+/// What moves to the link of another node.
+pub(crate) struct MovedAlong {
+    requests: MovedRequests,
+    queues: Vec<(RequestId, Arc<KeyQueue>)>,
+    confirmations: Vec<(RequestId, oneshot::Sender<ReleaseOutcome>)>,
+    extensions: Vec<Extension>,
+    inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
+}
 
 pub(crate) struct Router {
     protocol: Protocol,
@@ -219,7 +233,7 @@ impl Router {
 
     pub(crate) fn inspect(&mut self, key: String, sender: oneshot::Sender<InspectAnswer>) {
         match self.protocol.unreachable().cloned() {
-            Some(failure) => self.answer(sender, Err(failure)),
+            Some(failure) => self.answer(sender, Err(NotInspected::Failed(failure))),
             None => self.inspections.push((key, sender)),
         }
     }
@@ -303,6 +317,9 @@ impl Router {
     pub(crate) fn connected(&mut self, now: Timestamp, max_lease: Duration, mark: Mark) {
         self.protocol.set_mark(mark);
         self.protocol.connected(now, max_lease);
+        if self.protocol.is_node() {
+            self.effects.push(Effect::NodeConnected);
+        }
     }
 
     /// So many replicas of the server are online.
@@ -319,8 +336,9 @@ impl Router {
         let unreachable = kind == ConnectErrorKind::Unreachable;
         let failure = if unreachable { Failure::Unavailable } else { Failure::Refused };
         for (_, sender) in mem::take(&mut self.inspections) {
-            self.answer(sender, Err(failure(why.to_owned())));
+            self.answer(sender, Err(NotInspected::Failed(failure(why.to_owned()))));
         }
+        self.look_again();
         self.protocol.connect_failed(now, why.to_owned(), kind);
     }
 
@@ -334,10 +352,18 @@ impl Router {
         let unsent = mem::take(&mut self.batch).into_iter().map(|(to, _)| to);
         for to in unsent.chain(unanswered) {
             // The protocol retries by itself. An inspection would look like a shutdown.
-            if let ReplyTo::Inspect(sender) = to {
-                self.answer(sender, inspected(Err(CommandError::ConnectionLost)));
+            match to {
+                ReplyTo::Inspect(sender) => {
+                    self.answer(sender, inspected(Err(CommandError::ConnectionLost)));
+                }
+                ReplyTo::Elsewhere(link, id) => {
+                    let lost = CommandError::TryAgain(because.clone());
+                    self.after(move || answer_elsewhere(&link, id, Err(lost)));
+                }
+                ReplyTo::Protocol(_) => {}
             }
         }
+        self.look_again();
         self.protocol.disconnected(now, because);
     }
 
@@ -354,7 +380,65 @@ impl Router {
                 let found = inspected(reply).map(|found| self.protocol.owner_view(found));
                 self.answer(sender, found);
             }
+            Incoming::Reply(ReplyTo::Elsewhere(link, id), reply) => {
+                self.after(move || answer_elsewhere(&link, id, reply));
+            }
         }
+    }
+
+    /// Has the fleet find out which nodes have which slots, if this is a node of a cluster.
+    fn look_again(&mut self) {
+        if self.protocol.is_node() {
+            self.effects.push(Effect::LookAgain);
+        }
+    }
+
+    /// Sends a command of another link, whose slot is being moved to this node.
+    pub(crate) fn send_asking(&mut self, from: Weak<Link>, id: CommandId, command: Command) {
+        let command = Command::Asking(Box::new(command));
+        self.batch.push((ReplyTo::Elsewhere(from, id), command));
+    }
+
+    /// Another node has answered a command of this link.
+    pub(crate) fn answered_elsewhere(
+        &mut self,
+        now: Timestamp,
+        id: CommandId,
+        reply: Result<Reply, CommandError>,
+    ) {
+        self.protocol.asked_reply(now, id, reply);
+    }
+
+    /// Takes out all that belongs to slots that leave this node.
+    pub(crate) fn take(
+        &mut self,
+        now: Timestamp,
+        space: &Keyspace,
+        leaves: &dyn Fn(Slot) -> bool,
+    ) -> MovedAlong {
+        let requests = self.protocol.take(now, leaves);
+        // Outputs about requests that leave are for the queues that leave with them.
+        self.drain_outputs(now);
+        let (mut queues, mut confirmations) = (Vec::new(), Vec::new());
+        for id in requests.ids() {
+            queues.extend(self.queues.remove(&id).map(|queue| (id, queue)));
+            confirmations.extend(self.confirmations.remove(&id).map(|sender| (id, sender)));
+        }
+        let is_moved = |id| requests.ids().any(|moved| moved == id);
+        let extensions = self.extensions.extract_if(.., |one| is_moved(one.id)).collect();
+        let inspections =
+            self.inspections.extract_if(.., |(key, _)| leaves(space.slot(key))).collect();
+        MovedAlong { requests, queues, confirmations, extensions, inspections }
+    }
+
+    /// Adds what has moved to this node.
+    pub(crate) fn adopt(&mut self, now: Timestamp, moved: MovedAlong) {
+        let MovedAlong { requests, queues, confirmations, extensions, inspections } = moved;
+        self.queues.extend(queues);
+        self.confirmations.extend(confirmations);
+        self.extensions.extend(extensions);
+        self.inspections.extend(inspections);
+        self.protocol.adopt(now, requests);
     }
 
     /// Logs why the server grants nothing to anybody.
@@ -471,7 +555,11 @@ impl Router {
         match output {
             Output::Send(id, command) => self.batch.push((ReplyTo::Protocol(id), command)),
             Output::Reconnect => self.needs_reconnect = true,
-            Output::Moved(_) | Output::SendAsking(..) | Output::RefreshTopology => {}
+            Output::Moved(redirect) => self.effects.push(Effect::Redirected(redirect)),
+            Output::SendAsking(id, command, address) => {
+                self.effects.push(Effect::SendAsking(id, command, address));
+            }
+            Output::RefreshTopology => self.effects.push(Effect::LookAgain),
             Output::Granted { id, grant, valid_until } => {
                 self.granted(now, id, grant, valid_until);
             }
@@ -610,7 +698,10 @@ impl Router {
 fn inspected(reply: Result<Reply, CommandError>) -> InspectAnswer {
     match reply {
         Ok(Reply::Inspection(inspection)) => Ok(inspection),
-        Ok(_) => Err(Failure::Refused("mixed up replies".to_owned())),
-        Err(error) => Err(error.failure()),
+        Ok(_) => Err(NotInspected::Failed(Failure::Refused("mixed up replies".to_owned()))),
+        Err(
+            error @ (CommandError::Moved(_) | CommandError::Asked(_) | CommandError::TryAgain(_)),
+        ) => Err(NotInspected::NotNow(error.failure())),
+        Err(error) => Err(NotInspected::Failed(error.failure())),
     }
 }

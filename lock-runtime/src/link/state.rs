@@ -16,6 +16,7 @@ use crate::protocol::timing::CONFIRM_DELAY;
 use crate::types::text::words;
 use crate::types::time::Timestamp;
 use crate::user_code;
+use crate::wire::keyspace::Mark;
 
 /// How long the keeper sleeps at most while parties wait: less than [`CONFIRM_DELAY`].
 const NAP: Duration = CONFIRM_DELAY.saturating_sub(Duration::from_millis(10));
@@ -120,6 +121,11 @@ impl LinkState {
 
     pub(crate) fn stream(&self) -> Option<Arc<Stream>> {
         self.connection.as_ref()?.stream().cloned()
+    }
+
+    /// The mark of the server, while it is connected.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        self.connection.as_ref().map(Connection::mark)
     }
 
     pub(crate) fn has_unsent(&self) -> bool {

@@ -17,21 +17,22 @@ use crate::user_code;
 /// How soon the keeper tries again to start a thread that connects.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// Starts the keeper of a link. It ends once the link is closed.
-pub(crate) fn start(link: Arc<Link>, server: Arc<Server>) -> std::io::Result<()> {
+/// Starts the keeper of a link. It ends once the link is closed. Without a server it never
+/// connects.
+pub(crate) fn start(link: Arc<Link>, server: Option<Arc<Server>>) -> std::io::Result<()> {
     thread::Builder::new().name("distlock-io".to_owned()).spawn(move || {
         user_code::mark_io_thread();
         register_harmless_wakers();
-        keep(&link, &server);
+        keep(&link, server.as_ref());
     })?;
     Ok(())
 }
 
-fn keep(link: &Arc<Link>, server: &Arc<Server>) {
+fn keep(link: &Arc<Link>, server: Option<&Arc<Server>>) {
     let mut readable = false;
     while let Some(KeeperPlan { wait: of, until, connect }) = link.keeper_turn(readable) {
         link.delegated.run();
-        let failed = connect && !start_connecting(link, server);
+        let failed = connect && server.is_some_and(|server| !start_connecting(link, server));
         let retry = failed.then(|| time::now().plus(RETRY));
         let until = [until, retry].into_iter().flatten().min();
         let signal = &link.keeper_signal;

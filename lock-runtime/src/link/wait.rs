@@ -272,6 +272,8 @@ impl Driver {
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<Option<T>> {
         let mut others_are_done = false;
+        // In a cluster the slot of the key may have moved to another link.
+        drop(self.party.take_if(|party| !Arc::ptr_eq(&party.link, link)));
         loop {
             if let Poll::Ready(output) = poll(context) {
                 // The role goes to another party before this one runs on.

@@ -103,7 +103,7 @@ pub struct LeaseTerms {
 
 impl AcquireParams {
     /// The same, alone. A lease that no other caller can take over does not linger.
-    pub(super) fn alone(self) -> Self {
+    pub(crate) fn alone(self) -> Self {
         Self { alone: true, linger: Nanos::ZERO, ..self }
     }
 }

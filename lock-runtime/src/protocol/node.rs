@@ -160,6 +160,12 @@ impl MovedRequests {
 }
 
 impl Protocol {
+    /// Whether the server is a node of a cluster.
+    #[must_use]
+    pub const fn is_node(&self) -> bool {
+        self.node.is_some()
+    }
+
     /// The same for a node of a cluster.
     #[must_use]
     pub fn of_node(self, context: NodeContext) -> Self {

@@ -95,14 +95,12 @@ impl Discovery {
     }
 
     /// The server at this address.
-    #[cfg_attr(not(test), expect(dead_code, reason = "links to the nodes of a cluster use it"))]
     pub(crate) fn server_of(&self, node: &NodeAddress) -> Server {
         Server::Redis(Box::new(self.like.at(node)))
     }
 
     /// Where a redirection leads, `host:port`, by the node at the address `asked`. `None` if it is
     /// no address.
-    #[cfg_attr(not(test), expect(dead_code, reason = "links to the nodes of a cluster use it"))]
     pub(crate) fn address(&self, text: &str, asked: &NodeAddress) -> Option<NodeAddress> {
         redirected(text, asked).map(|node| self.translate(node))
     }
@@ -115,7 +113,6 @@ impl Discovery {
 
     /// Asks the known nodes, then the seeds, whose names are looked up again. Blocks until then at
     /// the latest; `stop` ends it early.
-    #[cfg_attr(not(test), expect(dead_code, reason = "links to the nodes of a cluster use it"))]
     pub(crate) fn discover(
         &self,
         known: &[NodeAddress],

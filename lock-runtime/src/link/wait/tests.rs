@@ -44,7 +44,7 @@ fn a_wake_up_of_an_earlier_wait_does_not_end_a_later_one_early() {
 #[test]
 fn an_answer_in_memory_that_another_thread_passes_on_is_there_at_the_first_poll() {
     let locks = LockManager::connect("memory://wait:passed-on").expect("the url is well formed");
-    let link = locks.core().link().link();
+    let link = Arc::clone(locks.core().link().link());
     let (sender, mut receiver) = oneshot::channel();
     let (begun, has_begun) = mpsc::channel();
     let (polled, is_polled) = mpsc::channel();
@@ -57,7 +57,7 @@ fn an_answer_in_memory_that_another_thread_passes_on_is_there_at_the_first_poll(
         scope.spawn(|| link.submit(|router, _| router.after(passes_on)));
         has_begun.recv_timeout(SECONDS).expect("it is carried out");
         let mut context = Context::from_waker(Waker::noop());
-        let answer = Driver::default().poll(link, &mut context, |context| {
+        let answer = Driver::default().poll(&link, &mut context, |context| {
             let answer = Pin::new(&mut receiver).poll(context);
             let _ = polled.send(());
             answer

@@ -1,0 +1,465 @@
+//! The links of a cluster: one for each node that has slots.
+//!
+//! A table says which link the requests of a slot go to. When a slot moves to another node, its
+//! requests move to the link of that node, with both links locked. Whoever asks a link for
+//! something looks at the table again once the link is locked.
+//!
+//! - *The first link* belongs to no node and never connects. It has the requests of the slots for
+//!   which no node is known, at first of all slots: what ends a wait for a connection ends theirs.
+//!   It also has the timers, which belong to no slot.
+//! - *Living marks.* The marks of the nodes that have slots, by the latest discovery. If the tokens
+//!   of a slot have the mark of one of them, the slot has come from there; see `open.lua`.
+//!
+//! What changes the table is in [`watch`].
+
+#[cfg(test)]
+mod tests;
+pub(crate) mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::Duration;
+use std::{io, mem};
+
+use tokio::sync::oneshot;
+
+use crate::backend::ConnectError;
+use crate::backend::redis::address::NodeAddress;
+use crate::backend::redis::cluster::topology::Topology;
+use crate::backend::socket::Signal;
+use crate::link::Link;
+use crate::link::effect::answer_elsewhere;
+use crate::link::handle::LinkHandle;
+use crate::link::router::{Router, TimerTarget};
+use crate::link::wait::drive;
+use crate::local::key_queue::{IoHandle, KeyQueue};
+use crate::local::lease::{Answer, Callback};
+use crate::protocol::node::LivingMarks;
+use crate::protocol::request::{CommandError, CommandId, Redirect, ReleaseOutcome, RequestParams};
+use crate::types::request_id::RequestId;
+use crate::types::time::Timestamp;
+use crate::user_code;
+use crate::wire::command::Command;
+use crate::wire::keyspace::Keyspace;
+use crate::wire::slot::Slot;
+
+/// The place of the link that belongs to no node.
+const NO_NODE: u16 = 0;
+
+/// The node that a redirect names, by the node that has sent it.
+pub(crate) type Resolve = Box<dyn Fn(&str, &NodeAddress) -> Option<NodeAddress> + Send + Sync>;
+
+pub(crate) struct Fleet {
+    space: Keyspace,
+    table: RwLock<Arc<Table>>,
+    living: Arc<LivingMarks>,
+    resolve: Resolve,
+    news: News,
+    /// Held while the table is changed.
+    changing: Mutex<()>,
+}
+
+/// Which link has which slots. Replaced as a whole.
+#[derive(Clone)]
+struct Table {
+    /// For each slot the place of its link.
+    owners: Vec<u16>,
+    nodes: Vec<Node>,
+}
+
+#[derive(Clone)]
+struct Node {
+    /// `None` for the first one.
+    address: Option<NodeAddress>,
+    link: LinkHandle,
+}
+
+/// What was heard of the cluster since it was last looked at.
+struct News {
+    /// Wakes the thread that looks.
+    signal: Arc<Signal>,
+    heard: Mutex<Heard>,
+}
+
+#[derive(Default)]
+pub(crate) struct Heard {
+    /// The table may be out of date.
+    pub(crate) is_doubtful: bool,
+    /// What nodes have said about single slots.
+    pub(crate) redirects: BTreeMap<Slot, NodeAddress>,
+    /// Where nodes have sent single commands.
+    pub(crate) guests: BTreeSet<NodeAddress>,
+}
+
+impl News {
+    fn add(&self, add: impl FnOnce(&mut Heard)) {
+        add(&mut self.heard());
+        self.signal.notify();
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn link(&self, slot: Slot) -> &LinkHandle {
+        &self.nodes[usize::from(self.owners[usize::from(slot.number())])].link
+    }
+
+    fn node_of(&self, link: &Link) -> Option<&Node> {
+        self.nodes.iter().find(|node| std::ptr::eq(&raw const **node.link.link(), link))
+    }
+
+    fn place_of(&self, address: &NodeAddress) -> Option<u16> {
+        let place = self.nodes.iter().position(|node| node.address.as_ref() == Some(address))?;
+        u16::try_from(place).ok()
+    }
+
+    /// Without nodes that have no slots, except for the first and these.
+    fn without_idle(&self, guests: &BTreeSet<NodeAddress>) -> Self {
+        let mut has_slots = vec![false; self.nodes.len()];
+        self.owners.iter().for_each(|&place| has_slots[usize::from(place)] = true);
+        let mut places = vec![NO_NODE; self.nodes.len()];
+        let mut nodes: Vec<Node> = Vec::new();
+        for (place, node) in self.nodes.iter().enumerate() {
+            let stays = node.address.as_ref().is_none_or(|address| guests.contains(address));
+            if stays || has_slots[place] {
+                places[place] = u16::try_from(nodes.len()).unwrap_or(NO_NODE);
+                nodes.push(node.clone());
+            }
+        }
+        let owners = self.owners.iter().map(|&place| places[usize::from(place)]).collect();
+        Self { owners, nodes }
+    }
+}
+
+impl Fleet {
+    /// `first`: the link that belongs to no node.
+    pub(crate) fn new(
+        space: Keyspace,
+        first: LinkHandle,
+        living: Arc<LivingMarks>,
+        resolve: Resolve,
+    ) -> io::Result<Arc<Self>> {
+        let signal = Arc::new(Signal::new()?);
+        let first = Node { address: None, link: first };
+        let table = Table { owners: vec![NO_NODE; usize::from(Slot::COUNT)], nodes: vec![first] };
+        let fleet = Arc::new(Self {
+            space,
+            table: RwLock::new(Arc::new(table)),
+            living,
+            resolve,
+            news: News { signal, heard: Mutex::default() },
+            changing: Mutex::new(()),
+        });
+        fleet.first().link().belong_to(&fleet);
+        Ok(fleet)
+    }
+
+    fn table(&self) -> Arc<Table> {
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn publish(&self, table: Table) -> Arc<Table> {
+        let mut place = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        // The old one may have the last handle of a link: it is dropped by the caller, with no link
+        // locked.
+        mem::replace(&mut place, Arc::new(table))
+    }
+
+    /// The link that belongs to no node.
+    pub(crate) fn first(&self) -> LinkHandle {
+        self.table().nodes[usize::from(NO_NODE)].link.clone()
+    }
+
+    pub(crate) fn links(&self) -> Vec<LinkHandle> {
+        self.table().nodes.iter().map(|node| node.link.clone()).collect()
+    }
+
+    /// The link that has this key at present.
+    pub(crate) fn link_of(&self, key: &str) -> LinkHandle {
+        self.table().link(self.space.slot(key)).clone()
+    }
+
+    pub(crate) fn has_in_one_slot(&self, keys: &[&str]) -> bool {
+        let mut slots = keys.iter().map(|key| self.space.slot(key));
+        slots.next().is_none_or(|first| slots.all(|slot| slot == first))
+    }
+
+    /// As [`Link::submit`], with the link of this key.
+    pub(crate) fn submit<R>(
+        &self,
+        key: &str,
+        ask: impl FnOnce(&mut Router, Timestamp) -> R,
+    ) -> Option<R> {
+        self.on_link_of(key, ask, |link, ask| link.submit(ask))
+    }
+
+    /// As [`Link::stage`], with the link of this key.
+    pub(super) fn stage<R>(
+        &self,
+        key: &str,
+        ask: impl FnOnce(&mut Router, Timestamp) -> R,
+    ) -> Option<R> {
+        self.on_link_of(key, ask, |link, ask| link.stage(ask))
+    }
+
+    fn on_link_of<R>(
+        &self,
+        key: &str,
+        ask: impl FnOnce(&mut Router, Timestamp) -> R,
+        mut post: impl FnMut(&Link, &mut dyn FnMut(&mut Router, Timestamp)) -> Option<()>,
+    ) -> Option<R> {
+        let slot = self.space.slot(key);
+        let (mut ask, mut answer) = (Some(ask), None);
+        while answer.is_none() {
+            let link = self.table().link(slot).clone();
+            post(link.link(), &mut |router, now| {
+                // The slot may have moved before the link was locked.
+                if self.table().link(slot).is(&link) {
+                    answer = ask.take().map(|ask| ask(router, now));
+                }
+            })?;
+        }
+        answer
+    }
+
+    /// Takes over what a discovery has found. `guests`: nodes to which commands are sent although
+    /// they may have no slots. An error if the link of a node cannot be opened.
+    pub(crate) fn apply(
+        self: &Arc<Self>,
+        found: &Topology,
+        guests: &BTreeSet<NodeAddress>,
+        open: &mut dyn FnMut(&NodeAddress) -> io::Result<LinkHandle>,
+    ) -> io::Result<()> {
+        let _changing = self.lock_changes();
+        let mut table = Table::clone(&self.table());
+        let owners = found.owners.iter().flatten();
+        let used: BTreeSet<_> = owners.map(|&node| &found.nodes[usize::from(node)]).collect();
+        for address in used.into_iter().chain(guests) {
+            if table.place_of(address).is_none() {
+                let link = open(address)?;
+                link.link().belong_to(self);
+                table.nodes.push(Node { address: Some(address.clone()), link });
+            }
+        }
+        let place_of = |node: &u16| table.place_of(&found.nodes[usize::from(*node)]);
+        let places: Vec<_> = (0..).zip(&found.nodes).map(|(node, _)| place_of(&node)).collect();
+        let owners: Vec<_> = found
+            .owners
+            .iter()
+            .map(|owner| owner.and_then(|node| places[usize::from(node)]).unwrap_or(NO_NODE))
+            .collect();
+        drop(self.publish(table.clone()));
+        let mut moves: BTreeSet<_> =
+            table.owners.iter().copied().zip(owners.iter().copied()).collect();
+        moves.retain(|(from, to)| from != to);
+        for (from, to) in moves {
+            let before = table.clone();
+            for (owner, &new) in table.owners.iter_mut().zip(&owners) {
+                if (*owner, new) == (from, to) {
+                    *owner = to;
+                }
+            }
+            let [old, new] = [from, to].map(|place| &table.nodes[usize::from(place)].link);
+            let leaves = |slot: Slot| {
+                let slot = usize::from(slot.number());
+                before.owners[slot] == from && owners[slot] == to
+            };
+            let mut replaced = None;
+            old.link().pass_on(new.link(), |from, to, now| {
+                let moved = from.take(now, &self.space, &leaves);
+                replaced = Some(self.publish(table.clone()));
+                to.adopt(now, moved);
+            });
+            drop(replaced);
+        }
+        drop(self.publish(table.without_idle(guests)));
+        self.note_living();
+        Ok(())
+    }
+
+    /// Collects the marks of the nodes that have slots.
+    pub(crate) fn note_living(&self) {
+        let table = self.table();
+        let mut has_slots = vec![false; table.nodes.len()];
+        table.owners.iter().for_each(|&place| has_slots[usize::from(place)] = true);
+        let of_nodes =
+            table.nodes.iter().zip(has_slots).skip(1).filter(|(_, has_slots)| *has_slots);
+        self.living.set(of_nodes.filter_map(|(node, _)| node.link.link().mark()).collect());
+    }
+
+    /// Wakes the thread that looks for changes. Closed when the manager ends.
+    pub(crate) fn signal(&self) -> Arc<Signal> {
+        Arc::clone(&self.news.signal)
+    }
+
+    pub(crate) fn has_heard(&self, such: impl FnOnce(&Heard) -> bool) -> bool {
+        such(&self.news.heard())
+    }
+
+    pub(crate) fn take_heard(&self) -> Heard {
+        mem::take(&mut self.news.heard())
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<NodeAddress> {
+        self.table().nodes.iter().filter_map(|node| node.address.clone()).collect()
+    }
+
+    /// Adds a redirect to what a discovery has found, unless that has changed the slot as well:
+    /// the nodes that were asked may not have heard of the move.
+    pub(crate) fn follow(&self, found: &mut Topology, slot: Slot, to: &NodeAddress) {
+        let table = self.table();
+        let owner = &mut found.owners[usize::from(slot.number())];
+        let place = usize::from(table.owners[usize::from(slot.number())]);
+        let before = table.nodes[place].address.as_ref();
+        if owner.map(|owner| &found.nodes[usize::from(owner)]) == before {
+            let known = found.nodes.iter().position(|node| node == to);
+            let index = known.unwrap_or_else(|| {
+                found.nodes.push(to.clone());
+                found.nodes.len() - 1
+            });
+            *owner = u16::try_from(index).ok();
+        }
+    }
+
+    /// Nothing changes any more. Returns all links.
+    pub(crate) fn close(&self) -> Vec<LinkHandle> {
+        self.news.signal.close();
+        self.links()
+    }
+
+    /// Whether all nodes are connected that have slots.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.table().nodes.iter().skip(1).all(|node| node.link.link().mark().is_some())
+    }
+
+    /// Why no node is known.
+    pub(crate) fn discovery_failed(&self, error: &ConnectError) {
+        self.first().link().connect_failed(error);
+    }
+
+    /// The node of this link has refused a command because another one has the slot.
+    pub(crate) fn redirected(&self, from: &Link, Redirect { slot, address }: Redirect) {
+        let node = self.table().node_of(from).and_then(|from| self.resolve(&address, from));
+        self.news.add(|heard| {
+            heard.is_doubtful = true;
+            heard.redirects.extend(node.map(|node| (slot, node)));
+        });
+    }
+
+    fn resolve(&self, address: &str, from: &Node) -> Option<NodeAddress> {
+        (self.resolve)(address, from.address.as_ref()?)
+    }
+
+    /// The table may be out of date.
+    pub(crate) fn look_again(&self) {
+        self.news.add(|heard| heard.is_doubtful = true);
+    }
+
+    /// Sends a command about a slot that is being moved to the node at this address. The answer is
+    /// for this link.
+    pub(crate) fn send_asking(&self, from: &Link, id: CommandId, command: Command, address: &str) {
+        let table = self.table();
+        let Some(node) = table.node_of(from) else { return };
+        let (from, to) = (Arc::downgrade(node.link.link()), self.resolve(address, node));
+        let place = to.as_ref().and_then(|to| table.place_of(to)).map(usize::from);
+        let target = place.map(|place| &table.nodes[place].link);
+        let sent = target.and_then(|to| to.link().send_asking(Weak::clone(&from), id, command));
+        if sent.is_none() {
+            let why = format!("{address}, to which the slot is being moved, is not connected yet");
+            self.news.add(|heard| {
+                heard.is_doubtful = true;
+                heard.guests.extend(to);
+            });
+            answer_elsewhere(&from, id, Err(CommandError::TryAgain(why)));
+        }
+    }
+
+    fn lock_changes(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for an answer, and reads the socket for it if nobody else does.
+    fn answer<T: Send + 'static>(&self, key: &str, receiver: oneshot::Receiver<T>) -> Answer<T> {
+        let link = Arc::clone(self.link_of(key).link());
+        Box::pin(async move {
+            drive(&link, user_code::with_guarded(receiver)).await.and_then(Result::ok)
+        })
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.news.signal.close();
+    }
+}
+
+impl IoHandle for Fleet {
+    fn acquire(
+        &self,
+        request: RequestParams,
+        replaces: Option<RequestId>,
+        queue: Arc<KeyQueue>,
+    ) -> bool {
+        let key = Arc::clone(&request.key);
+        let ask = move |router: &mut Router, now| router.acquire(now, request, replaces, queue);
+        self.stage(&key, ask).is_some()
+    }
+
+    /// All keys are in one slot.
+    fn acquire_all(&self, requests: Vec<(RequestParams, Arc<KeyQueue>)>) -> bool {
+        let Some((first, _)) = requests.first() else { return true };
+        let key = Arc::clone(&first.key);
+        self.submit(&key, move |router, now| router.acquire_all(now, requests)).is_some()
+    }
+
+    fn release(&self, key: &str, id: RequestId) {
+        self.stage(key, |router, now| router.release(now, id));
+    }
+
+    fn release_and_confirm(&self, key: &str, id: RequestId) -> Answer<ReleaseOutcome> {
+        let (sender, receiver) = oneshot::channel();
+        self.stage(key, |router, now| router.release_and_confirm(now, id, sender));
+        self.answer(key, receiver)
+    }
+
+    fn keep_until(&self, key: &str, id: RequestId, until: Timestamp) {
+        self.stage(key, |router, now| router.keep_until(now, id, until));
+    }
+
+    fn reset_max_hold(&self, key: &str, id: RequestId, at: Timestamp) {
+        self.stage(key, |router, _| router.reset_max_hold(id, at));
+    }
+
+    fn set_timer(&self, at: Timestamp, queue: Weak<KeyQueue>) -> u64 {
+        let set = |router: &mut Router, _| router.set_timer(at, TimerTarget::Queue(queue));
+        let first = self.first();
+        let number = first.link().stage(set).unwrap_or(0);
+        first.link().remind_keeper();
+        number
+    }
+
+    fn cancel_timer(&self, at: Timestamp, timer: u64) {
+        self.first().link().stage(|router, _| router.cancel_timer(at, timer));
+    }
+
+    fn ensure_ttl(&self, key: &str, id: RequestId, ttl: Duration) {
+        self.submit(key, |router, now| router.ensure_ttl(now, id, ttl));
+    }
+
+    fn renew_now(&self, key: &str, id: RequestId, ttl: Duration) -> Answer<Timestamp> {
+        let (sender, receiver) = oneshot::channel();
+        self.submit(key, |router, now| router.renew_now(now, id, ttl, sender));
+        self.answer(key, receiver)
+    }
+
+    fn run_callback(&self, callback: Callback) {
+        self.first().link().run_callback(callback);
+    }
+
+    fn run(&self, key: &str) {
+        self.link_of(key).link().run();
+    }
+}

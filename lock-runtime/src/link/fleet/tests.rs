@@ -1,0 +1,183 @@
+//! The links of a cluster without keepers and connections: which of them has which request.
+
+use std::panic::Location;
+use std::pin::pin;
+use std::task::{Context, Waker};
+
+use super::*;
+use crate::local::key_queue::{QueueContext, QueueTable};
+use crate::local::queue::{AcquireParams, LeaseTerms};
+use crate::protocol::Protocol;
+use crate::protocol::node::NodeContext;
+use crate::protocol::timing::Timing;
+use crate::types::owner_info::{CallSite, ProcessInfo};
+use crate::types::replicas::Replicas;
+use crate::types::time::{self, Nanos};
+
+const TTL: Duration = Duration::from_secs(30);
+
+struct World {
+    fleet: Arc<Fleet>,
+    queues: QueueTable,
+    context: NodeContext,
+}
+
+impl World {
+    fn new() -> Self {
+        let space = Keyspace::new("lock:").sharded();
+        let context = NodeContext::new(space);
+        let living = Arc::clone(&context.living);
+        let resolve = Box::new(|text: &str, _: &_| NodeAddress::parse(text, 6379));
+        let fleet =
+            Fleet::new(context.space.clone(), link(&context), living, resolve).expect("a signal");
+        let queues = QueueTable::new(QueueContext {
+            max_handoffs: 8,
+            process: Arc::new(ProcessInfo::of_this_process()),
+            replicas: Replicas::None,
+            io: Arc::clone(&fleet) as Arc<dyn IoHandle>,
+        });
+        Self { fleet, queues, context }
+    }
+
+    fn apply(&self, found: &Topology, guests: &BTreeSet<NodeAddress>) {
+        let applied = self.fleet.apply(found, guests, &mut |_| Ok(link(&self.context)));
+        applied.expect("links can be opened");
+    }
+
+    /// The address of the link that has this key; `None` for the first link.
+    fn address_of(&self, key: &str) -> Option<NodeAddress> {
+        let (table, link) = (self.fleet.table(), self.fleet.link_of(key));
+        table.node_of(link.link()).expect("it is in the table").address.clone()
+    }
+
+    /// How many requests each link has, in the order of the table.
+    fn requests(&self) -> Vec<usize> {
+        let count = |link: LinkHandle| link.link().stage(|router, _| router.queues().len());
+        self.fleet.links().into_iter().map(|link| count(link).expect("it is open")).collect()
+    }
+}
+
+fn link(context: &NodeContext) -> LinkHandle {
+    let inbox = "lock:inbox:process".to_owned();
+    let protocol = Protocol::new(time::now(), Timing::default(), inbox.clone(), TTL);
+    LinkHandle::of(protocol.of_node(context.clone()), inbox).expect("two signals")
+}
+
+fn node(port: u16) -> NodeAddress {
+    NodeAddress::new("node", port).expect("an address")
+}
+
+/// Nodes with these ports, and which of them has each slot.
+fn topology(ports: &[u16], owner: impl Fn(Slot) -> Option<u16>) -> Topology {
+    let slots = (0..).map_while(Slot::new);
+    let nodes = ports.iter().map(|&port| node(port)).collect();
+    Topology { nodes, owners: slots.map(owner).collect(), epoch: 1 }
+}
+
+fn params() -> AcquireParams {
+    AcquireParams {
+        since: time::now(),
+        deadline: None,
+        queue: true,
+        alone: false,
+        confirm_ms: 0,
+        terms: LeaseTerms { ttl: Nanos::of(TTL), renew: true, max_hold: None, min_hold_ms: 0 },
+        linger: Nanos::ZERO,
+        call_site: CallSite::Line(Location::caller()),
+        label: None,
+    }
+}
+
+#[test]
+fn requests_wait_for_the_first_discovery_and_then_go_to_their_nodes() {
+    let world = World::new();
+    let keys: Vec<_> = (0..60).map(|number| format!("key:{number}")).collect();
+    let waits: Vec<_> = keys.iter().map(|key| world.queues.join(key, params())).collect();
+    assert_eq!(world.requests(), [60]);
+    assert_eq!(world.address_of("key:0"), None);
+    world.apply(&topology(&[1, 2, 3], |slot| Some(slot.number() % 3)), &BTreeSet::new());
+    let requests = world.requests();
+    assert_eq!((requests[0], requests.iter().sum::<usize>()), (0, 60));
+    assert!(requests[1..].iter().all(|&count| count > 0), "{requests:?}");
+    for key in &keys {
+        let port = world.context.space.slot(key).number() % 3 + 1;
+        assert_eq!(world.address_of(key), Some(node(port)));
+    }
+    drop(waits);
+    assert_eq!(world.requests(), [0, 0, 0, 0], "a withdrawal finds the link of its request");
+}
+
+#[test]
+fn a_slot_takes_its_requests_along_and_leaves_the_others() {
+    let world = World::new();
+    world.apply(&topology(&[1, 2], |_| Some(0)), &BTreeSet::new());
+    let waits: Vec<_> = ["here", "there"].map(|key| world.queues.join(key, params())).into();
+    assert_eq!(world.requests(), [0, 2]);
+    let moved = world.context.space.slot("there");
+    world.apply(&topology(&[1, 2], |slot| Some((slot == moved).into())), &BTreeSet::new());
+    assert_eq!(world.requests(), [0, 1, 1]);
+    assert_eq!(world.address_of("there"), Some(node(2)));
+    world.apply(&topology(&[1, 2], |slot| (slot != moved).then_some(0)), &BTreeSet::new());
+    assert_eq!(world.requests(), [1, 1], "no node has the slot, and the second one has none");
+    drop(waits);
+}
+
+#[test]
+fn a_caller_that_looked_before_the_move_asks_the_new_link() {
+    let world = World::new();
+    world.apply(&topology(&[1, 2], |_| Some(0)), &BTreeSet::new());
+    let (before, mut asked) = (world.fleet.link_of("key"), Vec::new());
+    let answer = world.fleet.on_link_of(
+        "key",
+        |_, _| "asked",
+        |link, ask| {
+            asked.push(std::ptr::from_ref(link));
+            if asked.len() == 1 {
+                world.apply(&topology(&[1, 2], |_| Some(1)), &BTreeSet::new());
+            }
+            link.stage(ask)
+        },
+    );
+    assert_eq!(answer, Some("asked"));
+    let after = world.fleet.link_of("key");
+    assert_eq!(asked, [Arc::as_ptr(before.link()), Arc::as_ptr(after.link())]);
+    assert!(!before.is(&after));
+}
+
+#[test]
+fn a_node_without_slots_stays_while_commands_are_sent_to_it() {
+    let world = World::new();
+    let found = topology(&[1, 2], |_| Some(0));
+    world.apply(&found, &BTreeSet::from([node(2)]));
+    assert_eq!(world.fleet.addresses(), [node(1), node(2)]);
+    world.apply(&found, &BTreeSet::new());
+    assert_eq!(world.fleet.addresses(), [node(1)]);
+}
+
+#[test]
+fn a_redirect_is_followed_only_where_the_discovery_knows_of_no_move() {
+    let world = World::new();
+    world.apply(&topology(&[1, 2], |_| Some(0)), &BTreeSet::new());
+    let slot = world.context.space.slot("key");
+    let mut stale = topology(&[1, 2], |_| Some(0));
+    world.fleet.follow(&mut stale, slot, &node(3));
+    world.apply(&stale, &BTreeSet::new());
+    assert_eq!(world.address_of("key"), Some(node(3)), "the nodes that answered had not heard");
+    let mut later = topology(&[1, 2], |_| Some(1));
+    world.fleet.follow(&mut later, slot, &node(1));
+    world.apply(&later, &BTreeSet::new());
+    assert_eq!(world.address_of("key"), Some(node(2)), "the redirect is older");
+}
+
+#[test]
+fn timers_of_callers_do_not_move() {
+    let world = World::new();
+    let first = world.fleet.first();
+    let mut timer = pin!(first.sleep_until(Some(time::now())));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(timer.as_mut().poll(&mut context).is_pending());
+    world.apply(&topology(&[1], |_| Some(0)), &BTreeSet::new());
+    assert!(world.fleet.first().is(&first));
+    first.link().keeper_turn(false);
+    assert!(timer.as_mut().poll(&mut context).is_ready());
+}
