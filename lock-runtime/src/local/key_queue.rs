@@ -82,6 +82,12 @@ pub trait IoHandle: Send + Sync {
     /// As [`LeaseBackend::run_callback`].
     fn run_callback(&self, callback: Callback);
 
+    /// Whether it hears of other processes that wait for a lease only after
+    /// [`Self::reset_max_hold`].
+    fn listens_late(&self) -> bool {
+        false
+    }
+
     /// Restarts the `max_hold` of a lease at `at`.
     fn reset_max_hold(&self, key: &str, id: RequestId, at: Timestamp);
 
@@ -317,7 +323,8 @@ impl Drop for WaitForTurn {
 
 impl KeyQueue {
     fn new(key: Arc<str>, shard: Weak<Shard>, context: Arc<QueueContext>) -> Arc<Self> {
-        let queue = LocalQueue::new(context.max_handoffs, new_request_id);
+        let queue = LocalQueue::new(context.max_handoffs, new_request_id)
+            .listening_late(context.io.listens_late());
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             key,

@@ -119,6 +119,9 @@ pub(super) struct LocalQueue<S> {
     pending_request: Option<RequestId>,
     /// Another process started to wait before the grant of `pending_request` arrived.
     pending_contended: bool,
+    /// The link hears of other processes that wait for a lease only after the first handoff was
+    /// recorded.
+    listens_late: bool,
     /// Other processes wanted this lock recently. Until this instant the handoff limit applies from
     /// the start of a grant, not only after the server reports contention.
     contention_until: Timestamp,
@@ -152,7 +155,8 @@ pub(super) struct LocalWaiter<S> {
 pub(super) struct Actions<S> {
     /// Call the queue's `tick` at this instant.
     pub(super) wake_at: Option<Timestamp>,
-    /// Restart the `max_hold` of this lease.
+    /// Restart the `max_hold` of this lease, which goes to another caller of this process or is kept
+    /// for one.
     pub(super) reset_max_hold: Option<RequestId>,
     /// Release this lease, or cancel this request.
     pub(super) release: Option<RequestId>,
@@ -219,9 +223,16 @@ impl<S> LocalQueue<S> {
             next_waiter_id: 0,
             fence_count: MIN_FENCE_COUNT,
             section_nanos: 0,
+            listens_late: false,
             next_wake: None,
             scheduled_wakes: Vec::new(),
         }
+    }
+
+    /// Whether the link hears of other processes that wait for a lease only after the first handoff
+    /// was recorded.
+    pub(super) fn listening_late(self, listens_late: bool) -> Self {
+        Self { listens_late, ..self }
     }
 
     /// Whether there is no lease, request or waiter.
@@ -312,6 +323,7 @@ impl<S> LocalQueue<S> {
             handoff_until: now.plus(MAX_LOCAL_STREAK),
             handoffs_left: None,
             contended: false,
+            is_unheard: self.listens_late && !grant.contended,
             running: None,
             idle_until: now,
         };
@@ -366,7 +378,9 @@ impl<S> LocalQueue<S> {
         }
         let keep =
             !linger.is_zero() && !lease.contended && lease.can_start_section(now, lease.terms);
-        if !keep {
+        if keep {
+            actions.reset_max_hold = std::mem::take(&mut lease.is_unheard).then_some(id);
+        } else {
             self.release(actions);
         }
     }
@@ -699,6 +713,8 @@ struct ProcessLease {
     handoffs_left: Option<u32>,
     /// Whether another process is known to wait.
     contended: bool,
+    /// Whether the link does not hear yet if another process waits.
+    is_unheard: bool,
     running: Option<RunningSection>,
     /// Until when the lease is kept while no section runs.
     idle_until: Timestamp,
@@ -751,10 +767,11 @@ impl ProcessLease {
         self.running = Some(RunningSection { fence, params, since: now });
     }
 
-    /// Counts a handoff. Returns the id if `max_hold` restarts with it.
+    /// Counts a handoff. Returns the id if the link has to record it.
     fn record_handoff(&mut self) -> Option<RequestId> {
         self.handoffs_left = self.handoffs_left.map(|left| left.saturating_sub(1));
         let max_hold = self.terms.max_hold.filter(|max_hold| max_hold.get() < SHORT_MAX_HOLD);
-        max_hold.map(|_| self.id)
+        let is_unheard = std::mem::take(&mut self.is_unheard);
+        (is_unheard || max_hold.is_some()).then_some(self.id)
     }
 }

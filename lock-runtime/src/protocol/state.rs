@@ -19,7 +19,7 @@ use crate::protocol::timing::{
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
-use crate::types::time::Timestamp;
+use crate::types::time::{Nanos, Timestamp};
 use crate::wire::command::{Enqueue, Renewal};
 use crate::wire::keyspace::{Mark, WAITER_LEASE};
 use crate::wire::reply::{AcquireReply, BlockedBy, BusyReply, Grant, ReclaimReply, RenewalReply};
@@ -117,7 +117,7 @@ pub(crate) struct RequestState {
     pub(crate) since: Timestamp,
     pub(crate) ttl: Duration,
     renew: bool,
-    max_hold: Option<Duration>,
+    max_hold: Option<Nanos>,
     /// Until when the key stays taken, also after a release.
     pub(super) keep_until: Option<Timestamp>,
     pub(crate) phase: Phase,
@@ -333,7 +333,7 @@ impl RequestState {
             since,
             ttl,
             renew,
-            max_hold,
+            max_hold: max_hold.map(Nanos::of),
             keep_until: None,
             phase: Phase::Waiting(Box::new(waiting)),
             ticket: inherited_ticket,
@@ -551,7 +551,7 @@ impl RequestState {
             valid_until,
             mark: cx.mark,
             fences: grant.fences,
-            ends_at: max_hold.map(|span| cx.now.plus(span)),
+            ends_at: max_hold.map(|span| cx.now.plus(span.get())),
             renew_at,
             renewing: false,
             put_back_at: None,
@@ -957,7 +957,8 @@ impl RequestState {
     /// The hold was handed to another caller of this process: `max_hold` counts from now.
     pub(crate) fn record_handoff(&mut self, cx: &mut Context<'_>) {
         if let Phase::Held(held) = &mut self.phase {
-            held.ends_at = self.max_hold.map(|span| cx.now.plus(span));
+            let Some(max_hold) = self.max_hold else { return };
+            held.ends_at = Some(cx.now.plus(max_hold.get()));
             cx.report(Output::Extended(self.id, held.end()));
         }
     }

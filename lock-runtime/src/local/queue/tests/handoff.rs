@@ -285,3 +285,24 @@ fn sections_are_short_while_their_average_is() {
     assert!(run(1, 10), "and ten short ones");
     assert!(!run(51, 20));
 }
+
+#[test]
+fn the_first_handoff_is_recorded_if_nothing_is_heard_of_others_before() {
+    let records = |name| Some(request_id(name));
+    let mut queue = TestQueue::new();
+    queue.queue.listens_late = true;
+    queue.join("first", params(0));
+    queue.granted(0, PLENTY, false);
+    queue.join("second", params(1));
+    queue.join("third", params(1));
+    let first = Seen { reset_max_hold: records(1), ..starts("second", FIRST + 1) };
+    assert_eq!(queue.released(2), first);
+    assert_eq!(queue.released(3), starts("third", FIRST + 2), "once is enough");
+    // Of this lease it is known that others wait.
+    let mut queue = TestQueue::new();
+    queue.queue.listens_late = true;
+    queue.join("first", params(0));
+    queue.granted(0, PLENTY, true);
+    queue.join("second", params(1));
+    assert_eq!(queue.released(2), starts("second", FIRST + 1));
+}

@@ -162,3 +162,15 @@ fn a_max_hold_restarts_with_each_lingering_section() {
         assert_eq!(queue.see().reset_max_hold.is_some(), restarts, "{max_hold:?}");
     }
 }
+
+#[test]
+fn it_is_recorded_when_it_starts_to_linger_if_nothing_is_heard_of_others_before() {
+    let mut queue = TestQueue::new();
+    queue.queue.listens_late = true;
+    queue.join("first", lingering(0));
+    queue.granted(0, PLENTY, false);
+    let recorded = Seen { reset_max_hold: Some(request_id(1)), ..nothing() };
+    assert_eq!(queue.released(10), recorded);
+    assert_eq!(queue.take_idle(lingering(20)), Some(FIRST + 1));
+    assert_eq!(queue.released(30), nothing(), "once is enough");
+}
