@@ -440,12 +440,14 @@ impl LockManagerBuilder {
     /// the user and the password of the URL or the client.
     ///
     /// The function is called on a thread of the manager, once for the first connection and again
-    /// whenever the connection was lost. It may block: connecting waits for it without a limit, and
-    /// requests fail meanwhile when their `wait` or [`outage_timeout`](Self::outage_timeout) is
-    /// over. A hold that is not renewed in time because of that is lost. A shutdown does not wait
-    /// for the function. It must not acquire locks of the manager. To await something, call
-    /// `block_on` of a handle of your runtime in it. A connection is not authenticated again while
-    /// it lasts: a server that ends connections with old tokens makes the manager connect again.
+    /// whenever the connection was lost; with a cluster for the connection to each node, and
+    /// whenever nodes are asked which of them serves which slots. It may block: connecting waits
+    /// for it without a limit, and requests fail meanwhile when their `wait` or
+    /// [`outage_timeout`](Self::outage_timeout) is over. A hold that is not renewed in time because
+    /// of that is lost. A shutdown does not wait for the function. It must not acquire locks of the
+    /// manager. To await something, call `block_on` of a handle of your runtime in it. A connection
+    /// is not authenticated again while it lasts: a server that ends connections with old tokens
+    /// makes the manager connect again.
     ///
     /// # Errors
     ///

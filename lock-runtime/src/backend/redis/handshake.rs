@@ -154,6 +154,9 @@ impl<'a> Handshake<'a> {
             commands.arg(space.hold(&format!("{{{}}}{inbox}", slot.tag())));
             commands.arg(format!("{}blocked:{{{}}}", space.prefix(), slot.tag()));
             commands.arg(space.tokens_in(slot)).arg(&channel);
+            // Rights for what is sent later. Nobody subscribes to this channel.
+            commands.cmd("PUBLISH").arg(inbox).arg("");
+            commands.cmd("ASKING").cmd("PING");
         } else {
             commands.cmd("SUBSCRIBE").arg(inbox);
             commands.cmd("SUBSCRIBE").arg(lease_store.everyone());
@@ -331,11 +334,14 @@ const fn steps(space: &Keyspace) -> &'static [&'static str] {
     if space.is_sharded() { &NODE_STEPS } else { &STEPS }
 }
 
-const NODE_STEPS: [&str; 7] = [
+const NODE_STEPS: [&str; 10] = [
     "subscribe",
     "ssubscribe",
     "script load",
     "evalsha",
+    "publish",
+    "asking",
+    "ping",
     "script exists",
     "zscore",
     "client setname",

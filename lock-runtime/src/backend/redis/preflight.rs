@@ -69,9 +69,16 @@ impl Facts {
                     .to_owned(),
             ),
             _ => match &self.version {
-                Some(version) if is_before_6_2(version) => (
+                Some(version) if is_before(version, (6, 2)) => (
                     ConnectErrorKind::Permanent,
                     format!("this is Redis {version}; locks need Redis 6.2 or later, or Valkey"),
+                ),
+                Some(version) if space.is_sharded() && is_before(version, (7, 0)) => (
+                    ConnectErrorKind::Permanent,
+                    format!(
+                        "this is Redis {version}; locks in a cluster need Redis 7 or later, or \
+                         Valkey"
+                    ),
                 ),
                 _ if self.arch_bits.as_deref() == Some("32") => (
                     ConnectErrorKind::Permanent,
@@ -99,9 +106,9 @@ fn entry(map: &Value, name: &str) -> Option<String> {
         .and_then(|(_, value)| text(value))
 }
 
-fn is_before_6_2(version: &str) -> bool {
+fn is_before(version: &str, first: (u32, u32)) -> bool {
     let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < (6, 2)
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < first
 }
 
 /// The missing permissions.
@@ -147,8 +154,9 @@ impl<'a> Denied<'a> {
         }
         let missing = self.rules.join(" ");
         let rules = rules(self.space);
+        let place = if self.space.is_sharded() { "each node" } else { "the server" };
         let text = format!(
-            "the user '{user}' lacks {missing}; run in the server: ACL SETUSER {user} {rules}"
+            "the user '{user}' lacks {missing}; run in {place}: ACL SETUSER {user} {rules}"
         );
         Err(OpenError::Unfit(ConnectErrorKind::Permanent, text))
     }
@@ -193,6 +201,9 @@ pub(crate) const COMMANDS: [&str; 33] = [
     "+hincrby",
 ];
 
+/// Those that nodes of a cluster do not need.
+const SINGLE_COMMANDS: [&str; 5] = ["+select", "+watch", "+multi", "+exec", "+pubsub|numsub"];
+
 /// Those that only nodes of a cluster need.
 pub(crate) const CLUSTER_COMMANDS: [&str; 7] = [
     "+cluster|slots",
@@ -206,9 +217,12 @@ pub(crate) const CLUSTER_COMMANDS: [&str; 7] = [
 
 /// The rules that are enough for locks under this prefix, to be appended to `ACL SETUSER name`.
 pub(crate) fn rules(space: &Keyspace) -> String {
-    let of_nodes: &[&str] = if space.is_sharded() { &CLUSTER_COMMANDS } else { &[] };
-    let commands = [&COMMANDS, of_nodes].concat().join(" ");
-    format!("{} {} {commands}", keys(space), channels(space))
+    let mut commands = COMMANDS.to_vec();
+    if space.is_sharded() {
+        commands.retain(|command| !SINGLE_COMMANDS.contains(command));
+        commands.extend(CLUSTER_COMMANDS);
+    }
+    format!("{} {} {}", keys(space), channels(space), commands.join(" "))
 }
 
 fn keys(space: &Keyspace) -> String {

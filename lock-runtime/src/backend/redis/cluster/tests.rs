@@ -4,8 +4,11 @@ use std::net::TcpListener;
 use testkit::{Cluster, ReservedPort, eventually};
 
 use super::*;
+use crate::backend::ConnectParams;
+use crate::backend::redis::preflight::rules;
 use crate::backend::redis::tls::Certificates;
-use crate::wire::keyspace::Keyspace;
+use crate::types::fence::Fence;
+use crate::wire::keyspace::{DataLossGrace, Keyspace};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -161,6 +164,52 @@ fn nodes_that_refuse_the_user_are_named() {
     server.command(&["ACL", "SETUSER", "app", "+cluster|slots", "+cluster|info"]);
     let text = text(&with("app:pw"));
     assert!(text.starts_with("CLUSTERDOWN") && text.contains("cluster_state:fail"), "{text}");
+}
+
+/// The error of a connection to the node, if it is refused.
+fn refusal(server: &RedisServer) -> Option<String> {
+    let params = ConnectParams {
+        inbox: server.space.inbox("process"),
+        min_fence: Fence::ZERO,
+        data_loss_grace: DataLossGrace { max_lease: Duration::from_secs(30), waits: true },
+        failover_grace: Duration::ZERO,
+        connected_before: false,
+        left: Vec::new(),
+        slot: None,
+        confirms: false,
+    };
+    let connected = server.connect::<()>(&params, &Signal::new().unwrap());
+    connected.err().map(|error| error.text)
+}
+
+#[test]
+fn each_missing_right_on_a_node_is_named() {
+    let all = Cluster::bare(1).unwrap();
+    let grant = |rules: &[&str]| {
+        let user = ["ACL", "SETUSER", "app", "reset", "resetchannels", "on", ">pw"];
+        all.node(0).command(&[&user[..], rules].concat());
+    };
+    let address = &all.addresses()[0];
+    let seeds = discovery_of(&format!("redis-cluster://app:pw@{address}"), None);
+    let Server::Redis(node) = seeds.server_of(&NodeAddress::parse(address, PORT).unwrap()) else {
+        panic!("it is Redis")
+    };
+    let rules = rules(&node.space);
+    let rules: Vec<_> = rules.split(' ').collect();
+    grant(&rules);
+    assert_eq!(refusal(&node), None);
+    discover(&seeds).map(drop).map_err(|error| error.text).unwrap();
+    for missing in &rules {
+        let others: Vec<_> = rules.iter().copied().filter(|rule| rule != missing).collect();
+        grant(&others);
+        let error = match *missing {
+            // Another rule grants it, or locks do without.
+            "+hello" | "+info" | "+client|setname" => continue,
+            "+cluster|slots" | "+cluster|info" => text(&seeds),
+            _ => refusal(&node).expect(missing),
+        };
+        assert!(error.contains(&format!("lacks {missing};")), "without {missing}: {error}");
+    }
 }
 
 #[test]

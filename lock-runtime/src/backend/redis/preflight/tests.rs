@@ -31,10 +31,12 @@ fn what_scripts_run_is_what_is_checked_and_granted() {
 
 #[test]
 fn the_documented_rules_are_these() {
-    let rules = rules(&Keyspace::new("lock:"));
     let docs = include_str!("../../../../../docs/server.md");
     let shown: String = docs.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(shown.contains(&rules), "docs/server.md does not show: {rules}");
+    for space in [Keyspace::new("lock:"), Keyspace::new("lock:").sharded()] {
+        let rules = rules(&space);
+        assert!(shown.contains(&rules), "docs/server.md does not show: {rules}");
+    }
 }
 
 #[test]

@@ -33,6 +33,27 @@ fn each_kind_of_server_that_keeps_no_locks_gets_a_sentence_of_its_own() {
 }
 
 #[test]
+fn a_cluster_needs_nodes_with_sharded_channels() {
+    let verdict =
+        |info: &str| match Facts::new(None, Some(info)).check(&Keyspace::new("lock:").sharded()) {
+            Err(OpenError::Unfit(kind, text)) => Some((kind, text)),
+            _ => None,
+        };
+    let rows = [
+        ("redis_mode:standalone\r\nrole:master\r\n", "no node of a Redis Cluster"),
+        ("redis_mode:cluster\r\nredis_version:6.2.5\r\nrole:master\r\n", "Redis 6.2.5"),
+        ("redis_mode:cluster\r\nredis_version:7.0.15\r\nrole:slave\r\n", "a replica"),
+    ];
+    for (info, what) in rows {
+        let (_, text) = verdict(info).expect(info);
+        assert!(text.contains(what) && text.contains("; "), "{text}");
+    }
+    let node = "redis_mode:cluster\r\nredis_version:7.0.15\r\nrole:master\r\n";
+    assert_eq!(verdict(node), None);
+    assert_eq!(verdict("cluster_enabled:1\r\nrole:master\r\n"), None);
+}
+
+#[test]
 fn hello_is_believed_where_info_is_denied() {
     let replica = hello(&[("version", "7.0.15"), ("mode", "standalone"), ("role", "replica")]);
     assert!(verdict(Some(&replica), None).is_some());
