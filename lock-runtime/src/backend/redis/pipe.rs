@@ -15,10 +15,11 @@ use redis::{Cmd, Pipeline, PushKind, RedisError, Value};
 
 use crate::backend::Incoming;
 use crate::backend::redis::command::{
-    LeaseStore, RAISE_COMMANDS, ReplyReader, load_scripts, notice,
+    LeaseStore, RAISE_COMMANDS, ReplyReader, load_scripts, notice, plain,
 };
 use crate::backend::redis::errors::is_about_slot;
 use crate::backend::redis::handshake::Prepared;
+use crate::backend::redis::preflight::field;
 use crate::backend::redis::resp::ReceiveBuffer;
 use crate::backend::redis::sentinel::Confirmation;
 use crate::backend::redis::transport::Transport;
@@ -27,7 +28,8 @@ use crate::protocol::request::CommandError;
 use crate::types::time::{Timestamp, millis};
 use crate::wire::command::{Command, MAX_BATCH};
 use crate::wire::keyspace::{Mark, SMALL_FENCE_RANGE};
-use crate::wire::reply::{Notification, Reply};
+use crate::wire::reply::{Notification, RawReply, Reply};
+use crate::wire::script::ScriptCall;
 use crate::wire::slot::Slot;
 
 type Outcome = Result<Reply, CommandError>;
@@ -68,6 +70,8 @@ enum Sent<T> {
     /// Acquires, or releases, that went as one script call.
     Several(Commands<T>),
     Subscribe(T, Subscription),
+    /// INFO, in which a node shows whether it is the same master as before.
+    Identity,
     /// Nobody waits for it.
     Ignored,
 }
@@ -167,7 +171,7 @@ impl<T> RedisPipe<T> {
         let of_sent = |sent| match sent {
             Sent::One(to, _) | Sent::Raise(to, ..) | Sent::Subscribe(to, _) => vec![to],
             Sent::Several(several) => several.into_iter().map(|(to, _)| to).collect(),
-            Sent::Ignored => Vec::new(),
+            Sent::Identity | Sent::Ignored => Vec::new(),
         };
         let collected = self.collected.into_iter().map(|(to, _)| to);
         self.unanswered.into_iter().flat_map(of_sent).chain(collected)
@@ -241,8 +245,8 @@ impl<T> RedisPipe<T> {
                 // sent, the latest first. With the reply to some other command due, the
                 // notification of the next holder goes out before the reply to the release. Every
                 // user of locks may run this one.
-                let tokens = self.reader.space.tokens_parts(&request.key).concat();
-                redis::cmd("EXISTS").arg(tokens).write_packed_command(&mut self.unsent);
+                let tokens = self.reader.space.tokens_parts(&request.key);
+                ScriptCall::of_server("EXISTS", 1, &mut self.unsent).word(&tokens);
                 self.unanswered.push_back(Sent::Ignored);
             }
             _ => {}
@@ -354,6 +358,7 @@ impl<T> RedisPipe<T> {
                 self.replied(to, outcome);
             }
             Sent::Several(commands) => self.answer_several(commands, value),
+            Sent::Identity => self.check_identity(value)?,
             Sent::Ignored => {}
         }
         Ok(())
@@ -409,10 +414,33 @@ impl<T> RedisPipe<T> {
             PushKind::SUnsubscribe => {
                 if let Some(slot) = self.slot_of(data) {
                     self.notified(Notification::Unsubscribed(slot));
+                    self.ask_identity();
                 }
             }
             _ => {}
         }
+    }
+
+    /// A node that becomes a replica keeps its connections. When it is a master again it has a new
+    /// mark, which each connection has to learn.
+    fn ask_identity(&mut self) {
+        if !self.unanswered.iter().any(|sent| matches!(sent, Sent::Identity)) {
+            redis::cmd("INFO").arg("replication").write_packed_command(&mut self.unsent);
+            self.unanswered.push_back(Sent::Identity);
+        }
+    }
+
+    fn check_identity(&self, answer: Value) -> Result<(), RedisError> {
+        let (RawReply::Text(info), true) = (plain(answer), self.mark != Mark::default()) else {
+            return Ok(());
+        };
+        let is_other = Mark::from_replid(&info).is_some_and(|mark| mark != self.mark);
+        if is_other || field(&info, "role") == Some("slave") {
+            return Err(
+                (redis::ErrorKind::Io, "the server is not the same primary any more").into()
+            );
+        }
+        Ok(())
     }
 
     /// The slot of the channel that a push is about.

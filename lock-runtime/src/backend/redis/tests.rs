@@ -1,6 +1,7 @@
 //! The settings of sockets, and the Redis backend against random and malicious replies.
 
 mod fake_server;
+mod node;
 mod random;
 
 use std::io::ErrorKind;
