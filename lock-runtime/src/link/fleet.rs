@@ -65,6 +65,9 @@ struct Table {
     /// For each slot the place of its link.
     owners: Vec<u16>,
     nodes: Vec<Node>,
+    /// The places of the nodes that have slots by the latest discovery, also while their requests
+    /// are still to be moved.
+    masters: BTreeSet<u16>,
 }
 
 #[derive(Clone)]
@@ -129,8 +132,9 @@ impl Table {
                 nodes.push(node.clone());
             }
         }
-        let owners = self.owners.iter().map(|&place| places[usize::from(place)]).collect();
-        Self { owners, nodes }
+        let new = |&place: &u16| places[usize::from(place)];
+        let owners = self.owners.iter().map(new).collect();
+        Self { owners, nodes, masters: self.masters.iter().map(new).collect() }
     }
 }
 
@@ -144,7 +148,11 @@ impl Fleet {
     ) -> io::Result<Arc<Self>> {
         let signal = Arc::new(Signal::new()?);
         let first = Node { address: None, link: first };
-        let table = Table { owners: vec![NO_NODE; usize::from(Slot::COUNT)], nodes: vec![first] };
+        let table = Table {
+            owners: vec![NO_NODE; usize::from(Slot::COUNT)],
+            nodes: vec![first],
+            masters: BTreeSet::new(),
+        };
         let fleet = Arc::new(Self {
             space,
             table: RwLock::new(Arc::new(table)),
@@ -251,7 +259,10 @@ impl Fleet {
             .iter()
             .map(|owner| owner.and_then(|node| places[usize::from(node)]).unwrap_or(NO_NODE))
             .collect();
+        table.masters = owners.iter().copied().filter(|&place| place != NO_NODE).collect();
         drop(self.publish(table.clone()));
+        // Before a slot can be opened on the node that has got it: the one that had it may be gone.
+        self.note_living();
         let mut moves: BTreeSet<_> =
             table.owners.iter().copied().zip(owners.iter().copied()).collect();
         moves.retain(|(from, to)| from != to);
@@ -276,18 +287,14 @@ impl Fleet {
             drop(replaced);
         }
         drop(self.publish(table.without_idle(guests)));
-        self.note_living();
         Ok(())
     }
 
     /// Collects the marks of the nodes that have slots.
     pub(crate) fn note_living(&self) {
         let table = self.table();
-        let mut has_slots = vec![false; table.nodes.len()];
-        table.owners.iter().for_each(|&place| has_slots[usize::from(place)] = true);
-        let of_nodes =
-            table.nodes.iter().zip(has_slots).skip(1).filter(|(_, has_slots)| *has_slots);
-        self.living.set(of_nodes.filter_map(|(node, _)| node.link.link().mark()).collect());
+        let links = table.masters.iter().map(|&place| table.nodes[usize::from(place)].link.link());
+        self.living.set(links.filter_map(|link| link.mark()).collect());
     }
 
     /// Wakes the thread that looks for changes. Closed when the manager ends.
