@@ -234,11 +234,13 @@ impl Fleet {
     }
 
     /// Takes over what a discovery has found. `guests`: nodes to which commands are sent although
-    /// they may have no slots. An error if the link of a node cannot be opened.
+    /// they may have no slots. `doubted`: nodes that may have been replaced, although the discovery
+    /// names them. An error if the link of a node cannot be opened.
     pub(crate) fn apply(
         self: &Arc<Self>,
         found: &Topology,
         guests: &BTreeSet<NodeAddress>,
+        doubted: &BTreeSet<NodeAddress>,
         open: &mut dyn FnMut(&NodeAddress) -> io::Result<LinkHandle>,
     ) -> io::Result<()> {
         let _changing = self.lock_changes();
@@ -259,7 +261,11 @@ impl Fleet {
             .iter()
             .map(|owner| owner.and_then(|node| places[usize::from(node)]).unwrap_or(NO_NODE))
             .collect();
-        table.masters = owners.iter().copied().filter(|&place| place != NO_NODE).collect();
+        let is_doubted = |place| {
+            let address = &table.nodes[usize::from(place)].address;
+            address.as_ref().is_none_or(|address| doubted.contains(address))
+        };
+        table.masters = owners.iter().copied().filter(|&place| !is_doubted(place)).collect();
         drop(self.publish(table.clone()));
         // Before a slot can be opened on the node that has got it: the one that had it may be gone.
         self.note_living();
@@ -315,20 +321,29 @@ impl Fleet {
     }
 
     /// Adds a redirect to what a discovery has found, unless that has changed the slot as well:
-    /// the nodes that were asked may not have heard of the move.
-    pub(crate) fn follow(&self, found: &mut Topology, slot: Slot, to: &NodeAddress) {
+    /// the nodes that were asked may not have heard of the move, or of a failover. Returns the node
+    /// that may have been replaced.
+    pub(crate) fn follow(
+        &self,
+        found: &mut Topology,
+        slot: Slot,
+        to: &NodeAddress,
+    ) -> Option<NodeAddress> {
         let table = self.table();
         let owner = &mut found.owners[usize::from(slot.number())];
         let place = usize::from(table.owners[usize::from(slot.number())]);
         let before = table.nodes[place].address.as_ref();
-        if owner.map(|owner| &found.nodes[usize::from(owner)]) == before {
-            let known = found.nodes.iter().position(|node| node == to);
-            let index = known.unwrap_or_else(|| {
-                found.nodes.push(to.clone());
-                found.nodes.len() - 1
-            });
-            *owner = u16::try_from(index).ok();
+        let is_news = owner.map(|owner| &found.nodes[usize::from(owner)]) != before;
+        if is_news || before == Some(to) {
+            return None;
         }
+        let known = found.nodes.iter().position(|node| node == to);
+        let index = known.unwrap_or_else(|| {
+            found.nodes.push(to.clone());
+            found.nodes.len() - 1
+        });
+        *owner = u16::try_from(index).ok();
+        before.cloned()
     }
 
     /// Nothing changes any more. Returns all links.

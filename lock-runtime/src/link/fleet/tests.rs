@@ -40,7 +40,8 @@ impl World {
     }
 
     fn apply(&self, found: &Topology, guests: &BTreeSet<NodeAddress>) {
-        let applied = self.fleet.apply(found, guests, &mut |_| Ok(link(&self.context)));
+        let applied =
+            self.fleet.apply(found, guests, &BTreeSet::new(), &mut |_| Ok(link(&self.context)));
         applied.expect("links can be opened");
     }
 
@@ -71,7 +72,7 @@ fn node(port: u16) -> NodeAddress {
 fn topology(ports: &[u16], owner: impl Fn(Slot) -> Option<u16>) -> Topology {
     let slots = (0..).map_while(Slot::new);
     let nodes = ports.iter().map(|&port| node(port)).collect();
-    Topology { nodes, owners: slots.map(owner).collect(), epoch: 1 }
+    Topology { nodes, owners: slots.map(owner).collect(), epoch: 1, own_epoch: 1 }
 }
 
 fn params() -> AcquireParams {

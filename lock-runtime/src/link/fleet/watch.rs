@@ -118,10 +118,10 @@ impl Watch {
         mut found: Topology,
         heard: &Heard,
     ) -> Result<(), ConnectError> {
-        for (&slot, node) in &heard.redirects {
-            fleet.follow(&mut found, slot, node);
-        }
-        let applied = fleet.apply(&found, &heard.guests, &mut |node| {
+        let followed = heard.redirects.iter();
+        let doubted =
+            followed.filter_map(|(&slot, node)| fleet.follow(&mut found, slot, node)).collect();
+        let applied = fleet.apply(&found, &heard.guests, &doubted, &mut |node| {
             let link = self.setup.link()?;
             link.keep(Some(Arc::new(self.discovery.server_of(node))))?;
             Ok(link)

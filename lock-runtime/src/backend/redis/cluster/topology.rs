@@ -21,6 +21,9 @@ pub(crate) struct Topology {
     pub(crate) owners: Vec<Option<u16>>,
     /// `cluster_current_epoch`: each failover and each move of a slot raises it.
     pub(crate) epoch: u64,
+    /// `cluster_my_epoch` of the node that says so. One that has just taken over slots has the
+    /// highest of all. The others may know that epoch before they know of the slots.
+    pub(crate) own_epoch: u64,
 }
 
 /// Why the answer of a node is not used.
@@ -50,8 +53,9 @@ impl Topology {
             Some(state) => return Err(Unusable::Down(printable(state).into_owned())),
             None => return Err(Unusable::NotUnderstood),
         }
-        let epoch = field(info, "cluster_current_epoch").and_then(|epoch| epoch.parse().ok());
-        let epoch = epoch.ok_or(Unusable::NotUnderstood)?;
+        let number = |name| field(info, name).and_then(|epoch| epoch.parse().ok());
+        let epoch = number("cluster_current_epoch").ok_or(Unusable::NotUnderstood)?;
+        let own_epoch = number("cluster_my_epoch").unwrap_or(0);
         let Value::Array(ranges) = slots else { return Err(Unusable::NotUnderstood) };
         let ranges: Vec<_> =
             ranges.iter().map(Range::read).collect::<Option<_>>().ok_or(Unusable::NotUnderstood)?;
@@ -71,13 +75,13 @@ impl Topology {
         for replica in replicas.filter_map(|node| address_of(node, asked)) {
             known.index_of(translate(replica));
         }
-        Ok(Self { nodes: known.nodes, owners, epoch })
+        Ok(Self { nodes: known.nodes, owners, epoch, own_epoch })
     }
 
-    /// The one to believe: with the highest epoch, and of several such ones that with the most
-    /// slots.
+    /// The one to believe: with the highest epoch; of several such ones that of the node which took
+    /// over slots last, then that with the most slots.
     pub(crate) fn newest(all: impl IntoIterator<Item = Self>) -> Option<Self> {
-        let rank = |one: &Self| (one.epoch, one.owners.iter().flatten().count());
+        let rank = |one: &Self| (one.epoch, one.own_epoch, one.owners.iter().flatten().count());
         all.into_iter().reduce(|best, one| if rank(&one) > rank(&best) { one } else { best })
     }
 }

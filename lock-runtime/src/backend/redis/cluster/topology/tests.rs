@@ -172,6 +172,19 @@ fn the_answer_with_the_highest_epoch_is_believed() {
 }
 
 #[test]
+fn of_two_answers_that_of_the_node_which_took_over_last_is_believed() {
+    let topology = |own_epoch, owner| {
+        let ranges = Value::Array(vec![range(0, 16_383, [node(owner, 1)])]);
+        let info = format!("{}cluster_my_epoch:{own_epoch}\r\n", info("ok", 4));
+        Topology::parse(&ranges, &info, &asked(), &|node| node).unwrap()
+    };
+    let (voter, promoted) = (topology(2, "old"), topology(4, "new"));
+    for all in [[&voter, &promoted], [&promoted, &voter]] {
+        assert_eq!(Topology::newest(all.into_iter().cloned()), Some(promoted.clone()));
+    }
+}
+
+#[test]
 fn a_redirection_without_a_host_leads_to_the_host_that_was_asked() {
     let cases = [
         ("127.0.0.1:7001", Some("127.0.0.1:7001")),
