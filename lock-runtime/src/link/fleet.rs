@@ -149,7 +149,7 @@ impl Fleet {
         let signal = Arc::new(Signal::new()?);
         let first = Node { address: None, link: first };
         let table = Table {
-            owners: vec![NO_NODE; usize::from(Slot::COUNT)],
+            owners: vec![NO_NODE; Slot::COUNT],
             nodes: vec![first],
             masters: BTreeSet::new(),
         };
@@ -286,9 +286,9 @@ impl Fleet {
             };
             let mut replaced = None;
             old.link().pass_on(new.link(), |from, to, now| {
-                let moved = from.take(now, &self.space, &leaves);
+                let taken = from.take(now, &self.space, &leaves);
                 replaced = Some(self.publish(table.clone()));
-                to.adopt(now, moved);
+                to.adopt(now, taken);
             });
             drop(replaced);
         }
@@ -475,6 +475,10 @@ impl IoHandle for Fleet {
         let (sender, receiver) = oneshot::channel();
         self.submit(key, |router, now| router.renew_now(now, id, ttl, sender));
         self.answer(key, receiver)
+    }
+
+    fn listens_late(&self) -> bool {
+        true
     }
 
     fn run_callback(&self, callback: Callback) {

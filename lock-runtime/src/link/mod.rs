@@ -428,7 +428,7 @@ impl Link {
                 self.submit(|router, now| router.send_probe(now, probe));
             }
             Effect::Redirected(redirect) => {
-                self.with_fleet(|fleet| fleet.redirected(self, redirect))
+                self.with_fleet(|fleet| fleet.redirected(self, redirect));
             }
             Effect::SendAsking(id, command, address) => {
                 self.with_fleet(|fleet| fleet.send_asking(self, id, command, &address));
