@@ -78,7 +78,9 @@ impl Keyspace {
     #[must_use]
     pub fn slot(&self, key: &str) -> Slot {
         debug_assert!(!self.prefix.contains(['{', '}']), "it has the first tag");
-        Slot::of_tag(tagged(key)[1].as_bytes())
+        // A brace in a key without a hash tag ends the tag.
+        let tag = tagged(key)[1].split('}').next().unwrap_or_default();
+        Slot::of_tag(tag.as_bytes())
     }
 
     /// The counter of fencing tokens of a slot.

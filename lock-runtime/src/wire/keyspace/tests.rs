@@ -36,6 +36,12 @@ proptest! {
     }
 
     #[test]
+    fn the_slot_of_a_key_is_that_of_its_lock(key in key()) {
+        let space = Keyspace::new("lock:").sharded();
+        prop_assert_eq!(space.slot(&key).number(), slot(&space.hold(&key)));
+    }
+
+    #[test]
     fn plain_keys_are_their_own_tag(key in "[^{}]{1,12}") {
         prop_assert_eq!(Keyspace::new("lock:").hold(&key), format!("lock:{{{key}}}"));
     }
