@@ -1,11 +1,12 @@
 //! Deadlocks: exactly one call fails, with all members of the cycle.
 
+use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use distlock::{LockError, LockManager, distributed_lock};
-use testkit::RedisServer;
+use testkit::Cluster;
 
 use crate::support::{LIMIT, connect, server, until_free, until_waiting};
 
@@ -32,13 +33,16 @@ fn inside(locks: &LockManager, key: &str) -> Result<(), LockError> {
     Ok(())
 }
 
+/// In a cluster each is on a node of its own.
+const KEYS: [&str; 3] = ["key:0", "key:1", "key:3"];
+
 /// Each acquires a key and then that of the next. Returns how long each waited, and the only error.
 fn circle(locks: &[&LockManager]) -> (Vec<Duration>, LockError) {
     let met = Barrier::new(locks.len());
-    let keys: Vec<String> = (0..locks.len()).map(|number| format!("key:{number}")).collect();
+    let keys = &KEYS[..locks.len()];
     let outcomes: Vec<_> = thread::scope(|scope| {
         let calls = locks.iter().enumerate().map(|(number, locks)| {
-            let (outer, inner) = (&keys[number], &keys[(number + 1) % keys.len()]);
+            let (outer, inner) = (keys[number], keys[(number + 1) % keys.len()]);
             let met = &met;
             scope.spawn(move || outside(locks, outer, inner, met))
         });
@@ -62,33 +66,61 @@ fn assert_deadlock(error: &LockError, calls: usize) {
     }
 }
 
+fn in_opposite_orders(one: &LockManager, other: &LockManager) {
+    let (waited, error) = circle(&[one, other]);
+    assert_deadlock(&error, 2);
+    assert!(waited[0] < SOON + SLACK, "{waited:?}");
+    until_free(one, KEYS[0]);
+    until_free(one, KEYS[1]);
+}
+
+fn three_calls(one: &LockManager, other: &LockManager) {
+    let (waited, error) = circle(&[one, other, one]);
+    assert_deadlock(&error, 3);
+    assert_eq!(waited.len(), 2);
+}
+
 #[test]
 fn two_processes_in_opposite_orders() {
     let server = server();
-    let (one, other) = (connect(&server), connect(&server));
-    let (waited, error) = circle(&[&one, &other]);
-    assert_deadlock(&error, 2);
-    assert!(waited[0] < SOON + SLACK, "{waited:?}");
-    until_free(&one, "key:0");
-    until_free(&one, "key:1");
+    in_opposite_orders(&connect(&server), &connect(&server));
 }
 
 #[test]
 fn two_calls_of_one_process() {
     let server = server();
     let locks = &connect(&server);
-    let (waited, error) = circle(&[locks, locks]);
-    assert_deadlock(&error, 2);
-    assert!(waited[0] < SOON + SLACK, "{waited:?}");
+    in_opposite_orders(locks, locks);
 }
 
 #[test]
 fn three_calls_of_two_processes() {
     let server = server();
-    let (one, other) = (connect(&server), connect(&server));
-    let (waited, error) = circle(&[&one, &other, &one]);
-    assert_deadlock(&error, 3);
-    assert_eq!(waited.len(), 2);
+    three_calls(&connect(&server), &connect(&server));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_cluster_with_keys_on_several_nodes() {
+    let cluster = Cluster::start().expect("a cluster starts");
+    let node = |key: &&str| cluster.owner_of(cluster.slot_of(key));
+    assert_eq!(KEYS.iter().map(node).collect::<BTreeSet<_>>().len(), 3);
+    for [first, second] in [["shared", "elsewhere"], ["family", "toy"], ["works", "held"]] {
+        assert_ne!(node(&first), node(&second), "{first} and {second}");
+    }
+    let connect = || LockManager::connect(&cluster.url()).expect("the url is well formed");
+    let (one, other) = (connect(), connect());
+    tokio::task::block_in_place(|| {
+        in_opposite_orders(&one, &other);
+        in_opposite_orders(&one, &one);
+        three_calls(&one, &other);
+        wait_that_ends_in_time(&one, &other);
+    });
+    with_a_share(&one, &other).await;
+    between_siblings(&one).await;
+    with_a_running_sibling(&one, &other).await;
+    for key in KEYS.into_iter().chain(["shared", "elsewhere", "family", "toy", "works", "held"]) {
+        assert_eq!(one.inspect(key).await.unwrap().holder, None, "{key}");
+    }
 }
 
 #[test]
@@ -129,13 +161,16 @@ async fn until_held_by_another(locks: &LockManager, key: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_with_a_share_keeps_its_hold_waiting() {
     let server = server();
-    let (one, other) = (connect(&server), connect(&server));
+    with_a_share(&connect(&server), &connect(&server)).await;
+}
+
+async fn with_a_share(one: &LockManager, other: &LockManager) {
     let elsewhere = tokio::spawn({
         let other = other.clone();
         async move { takes_the_shared_one(&other).await }
     });
-    until_held_by_another(&one, "elsewhere").await;
-    let shared = tokio::time::timeout(LIMIT, shares(&one, &one)).await.expect("it ends");
+    until_held_by_another(one, "elsewhere").await;
+    let shared = tokio::time::timeout(LIMIT, shares(one, one)).await.expect("it ends");
     let elsewhere = elsewhere.await.unwrap();
     assert_eq!([shared.is_err(), elsewhere.is_err()].iter().filter(|&&err| err).count(), 1);
     let error = shared.err().or(elsewhere.err()).unwrap();
@@ -175,8 +210,11 @@ async fn sibling_with_the_key(
 #[tokio::test]
 async fn siblings_under_one_hold() {
     let server = server();
-    let locks = connect(&server);
-    let outcome = tokio::time::timeout(LIMIT, siblings(&locks)).await.expect("it ends");
+    between_siblings(&connect(&server)).await;
+}
+
+async fn between_siblings(locks: &LockManager) {
+    let outcome = tokio::time::timeout(LIMIT, siblings(locks)).await.expect("it ends");
     let error = outcome.unwrap_err();
     assert!(matches!(error, LockError::Deadlock(_)), "{error:?}");
 }
@@ -186,7 +224,10 @@ async fn siblings_under_one_hold() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_running_sibling_is_not_part_of_a_deadlock() {
     let server = server();
-    let (one, other) = (connect(&server), connect(&server));
+    with_a_running_sibling(&connect(&server), &connect(&server)).await;
+}
+
+async fn with_a_running_sibling(one: &LockManager, other: &LockManager) {
     let (family, working) = (one.clone(), one.clone());
     let guard = one.mutex("family").acquire().await.unwrap();
     let around = guard.scope(async move {
@@ -203,9 +244,9 @@ async fn a_running_sibling_is_not_part_of_a_deadlock() {
         tokio::join!(holds, waits)
     });
     let elsewhere = async {
-        until_held_by_another(&other, "works").await;
+        until_held_by_another(other, "works").await;
         let held = other.mutex("held").acquire().await.unwrap();
-        let inner = held.scope(takes(&other, "works")).await.unwrap();
+        let inner = held.scope(takes(other, "works")).await.unwrap();
         held.release().await.unwrap();
         inner
     };
@@ -219,14 +260,16 @@ async fn a_running_sibling_is_not_part_of_a_deadlock() {
 
 #[test]
 fn a_wait_that_ends_in_time_is_no_deadlock() {
-    let server: RedisServer = server();
-    let (one, other) = (connect(&server), connect(&server));
+    let server = server();
+    wait_that_ends_in_time(&connect(&server), &connect(&server));
+}
+
+fn wait_that_ends_in_time(one: &LockManager, other: &LockManager) {
     let held = other.mutex("inner").acquire_blocking().unwrap();
     thread::scope(|scope| {
         let met = Barrier::new(1);
-        let one = &one;
         let waits = scope.spawn(move || outside(one, "outer", "inner", &met));
-        until_waiting(&other, "inner", 1);
+        until_waiting(other, "inner", 1);
         thread::sleep(SOON);
         held.release_blocking().unwrap();
         waits.join().unwrap().unwrap();

@@ -4,7 +4,8 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use distlock::{LockError, LockManager, distributed_lock};
+use distlock::{LockError, LockManager, PauseReason, distributed_lock};
+use testkit::{Cluster, RedisServer, eventually};
 
 use crate::support::{LIMIT, connect, inspect, server, until_free, until_waiting};
 
@@ -189,4 +190,75 @@ fn inspect_and_the_owner_agree_on_the_expiry_of_a_hold() {
     let left = inspect(&locks, "seen").expires_in.expect("every hold expires");
     assert!(left <= hour && left > hour * 99 / 100, "{left:?}");
     guard.release_blocking().unwrap();
+}
+
+/// The first digits of what a primary calls its history.
+fn identity(node: &RedisServer) -> String {
+    let mut info = redis::cmd("INFO");
+    let info: String =
+        info.arg("replication").query(&mut node.connection()).expect("the node answers");
+    let id = info.lines().find_map(|line| line.strip_prefix("master_replid:"));
+    id.expect("it has one")[..8].to_owned()
+}
+
+#[test]
+fn in_a_cluster_each_key_is_seen_as_its_node_has_it() {
+    let cluster = Cluster::start().expect("a cluster starts");
+    let connect = || LockManager::connect(&cluster.url()).expect("the url is well formed");
+    let (locks, others) = (connect(), connect());
+    let mut primaries = Vec::new();
+    for key in ["key:0", "key:1", "key:3"] {
+        let guard = locks.mutex(key).acquire_blocking().unwrap();
+        thread::scope(|scope| {
+            let in_server = scope.spawn(|| others.mutex(key).acquire_blocking().map(drop));
+            until_waiting(&locks, key, 1);
+            let here = scope.spawn(|| locks.mutex(key).acquire_blocking().map(drop));
+            until_waiting(&locks, key, 2);
+            for (manager, waiting) in [(&locks, 2), (&others, 1)] {
+                let seen = inspect(manager, key);
+                let holder = seen.holder.expect("it is held");
+                assert_eq!((holder.fence, holder.pid), (guard.fence(), std::process::id()));
+                assert!(seen.expires_in > Some(Duration::from_secs(15)), "{:?}", seen.expires_in);
+                assert_eq!((seen.waiting, seen.waiters.len()), (waiting, waiting as usize));
+                assert_eq!(seen.pause, None);
+                primaries.push(seen.primary.expect("tokens were drawn"));
+            }
+            guard.release_blocking().unwrap();
+            in_server.join().unwrap().unwrap();
+            here.join().unwrap().unwrap();
+        });
+        let node = cluster.node(cluster.owner_of(cluster.slot_of(key)));
+        assert!(primaries.drain(..).all(|primary| primary == identity(node)), "{key}");
+    }
+}
+
+#[test]
+fn a_pause_after_a_failover_of_a_node_is_seen_for_its_keys_alone() {
+    let cluster = Cluster::start().expect("a cluster starts");
+    let locks = LockManager::connect(&cluster.url()).expect("the url is well formed");
+    let (key, other) = ("key:0", "key:1");
+    let owner = || cluster.owner_of(cluster.slot_of(key));
+    let (old, stays) = (owner(), cluster.owner_of(cluster.slot_of(other)));
+    assert_ne!(old, stays);
+    for key in [key, other] {
+        locks.mutex(key).acquire_blocking().unwrap().release_blocking().unwrap();
+    }
+    thread::scope(|scope| {
+        let fails = scope.spawn(|| cluster.fail_over(old));
+        eventually(LIMIT, "the pause is seen", || {
+            // Who asks first opens the tokens of the slot.
+            let free = locks.mutex(key).wait(Duration::ZERO).acquire_blocking();
+            let seen = locks.inspect_blocking(key).ok().and_then(|seen| seen.pause);
+            let paused = seen.is_some_and(|pause| {
+                pause.reason == PauseReason::Failover && pause.left <= Duration::from_secs(2)
+            });
+            paused && free.is_err()
+        });
+        let seen = inspect(&locks, other);
+        assert_eq!((seen.pause, seen.primary), (None, Some(identity(cluster.node(stays)))));
+        fails.join().unwrap();
+    });
+    locks.mutex(key).acquire_blocking().unwrap().release_blocking().unwrap();
+    let seen = inspect(&locks, key);
+    assert_eq!((seen.pause, seen.primary), (None, Some(identity(cluster.node(owner())))));
 }

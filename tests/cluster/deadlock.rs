@@ -1,4 +1,5 @@
-//! Four processes that wait for each other: in cycles, and in orders that only resemble them.
+//! Four processes that wait for each other: in cycles, and in orders that only resemble them. The
+//! locks are on one server, or on the nodes of a Redis Cluster.
 
 mod cycles;
 mod legal;
@@ -10,11 +11,11 @@ use std::env;
 use std::time::Duration;
 
 use redis::Connection;
-use testkit::{RedisServer, eventually};
+use testkit::{Cluster, RedisServer, eventually};
 
 use super::fairness::wall_clock;
-use crate::support::process::Process;
-use crate::support::{LIMIT, traces};
+use crate::support::process::{Orders, Process};
+use crate::support::{LIMIT, server, traces};
 
 const PROCESSES: usize = 4;
 
@@ -23,20 +24,56 @@ pub fn setting(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
-fn start(test: impl Fn() + Copy, server: &RedisServer) -> Vec<Process> {
-    let start = |number: usize| Process::start(test, &server.url(), &number.to_string());
-    (0..PROCESSES).map(start).collect()
+/// Where the locks are, and a server where the processes and the test leave messages.
+struct Place {
+    board: RedisServer,
+    cluster: Option<Cluster>,
+}
+
+impl Place {
+    /// One server for both.
+    fn server() -> Self {
+        Self { board: server(), cluster: None }
+    }
+
+    fn cluster() -> Self {
+        Self { cluster: Some(Cluster::start().expect("a cluster starts")), ..Self::server() }
+    }
+
+    fn start(&self, test: impl Fn() + Copy) -> Vec<Process> {
+        let board = self.board.url();
+        let url = match &self.cluster {
+            Some(cluster) => format!("{} {board}", cluster.url()),
+            None => board,
+        };
+        let start = |number: usize| Process::start(test, &url, &number.to_string());
+        (0..PROCESSES).map(start).collect()
+    }
+
+    /// The primaries that have the locks.
+    fn primaries(&self) -> Vec<&RedisServer> {
+        match &self.cluster {
+            Some(cluster) => (0..3).map(|node| cluster.node(node)).collect(),
+            None => vec![&self.board],
+        }
+    }
+
+    /// Waits until no keys of the library are left; keys of the tests begin with `test:`.
+    fn until_nothing_is_left(&self) {
+        let stays = |key: &String| key.starts_with("test:") || key.starts_with("lock:tokens:");
+        eventually(LIMIT, "nothing is left in the servers", || {
+            self.primaries().iter().all(|server| traces(server).iter().all(stays))
+        });
+    }
+}
+
+/// The URLs of the locks and of the board, from the orders to a process.
+fn urls(orders: &Orders) -> (&str, &str) {
+    orders.url.split_once(' ').unwrap_or((&orders.url, &orders.url))
 }
 
 fn open(url: &str) -> Connection {
     redis::Client::open(url).unwrap().get_connection().unwrap()
-}
-
-/// Waits until no keys of the library are left; keys of the tests begin with `test:`.
-fn until_nothing_is_left(server: &RedisServer) {
-    eventually(LIMIT, "nothing is left in the server", || {
-        traces(server).iter().all(|key| key.starts_with("test:"))
-    });
 }
 
 /// Random numbers (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).

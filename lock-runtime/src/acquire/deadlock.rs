@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::acquire::core::ManagerCore;
 use crate::error::LockError;
+use crate::link::deadlock::DeadlockWatch;
 use crate::link::effect::WaitRegistration;
-use crate::link::handle::DeadlockWatch;
 use crate::owner::frame::Frame;
 use crate::types::environment::new_request_id;
 use crate::types::owner_info::CallSite;
@@ -43,14 +43,15 @@ impl WaitInfo<'_> {
                 }
             },
         };
-        Some(self.core.link().register_wait(WaitRegistration {
+        let wait = WaitRegistration {
             id: new_request_id(),
             key: Arc::clone(self.key),
             since: self.since,
             // The ttl of a waiter is not used.
             owner: self.core.process().owner_info(Duration::ZERO, self.call_site, None, self.since),
             wait_state: Box::new(wait_state),
-        }))
+        };
+        Some(DeadlockWatch::new(self.core.links(), wait))
     }
 }
 

@@ -25,7 +25,7 @@ use crate::acquire::core::ManagerCore;
 use crate::acquire::deadlock::{WaitInfo, poll_deadlock, with_deadlock_detection};
 use crate::acquire::options::Options;
 use crate::error::{DeadlockKind, LockError};
-use crate::link::handle::DeadlockWatch;
+use crate::link::deadlock::DeadlockWatch;
 use crate::link::wait::{Driver, block_on, block_on_with_spin};
 use crate::local::grant_channel::NotGranted;
 use crate::local::key_queue::WaitForTurn;

@@ -22,6 +22,9 @@ pub(crate) enum NotInspected {
     Failed(Failure),
 }
 
+/// The answer to a command of deadlock detection.
+pub(crate) type LookAnswer = Result<Reply, CommandError>;
+
 /// A wait of a caller that holds other locks.
 pub(crate) struct WaitRegistration {
     pub(crate) id: RequestId,
@@ -50,6 +53,8 @@ impl WaitRegistration {
 pub(crate) enum ReplyTo {
     Protocol(CommandId),
     Inspect(oneshot::Sender<InspectAnswer>),
+    /// Deadlock detection in a cluster.
+    Look(oneshot::Sender<LookAnswer>),
     /// The protocol of another link: its node has sent the command here.
     Elsewhere(Weak<Link>, CommandId),
 }

@@ -28,7 +28,7 @@ use crate::backend::redis::address::NodeAddress;
 use crate::backend::redis::cluster::topology::Topology;
 use crate::backend::socket::Signal;
 use crate::link::Link;
-use crate::link::effect::answer_elsewhere;
+use crate::link::effect::{LookAnswer, answer_elsewhere};
 use crate::link::handle::LinkHandle;
 use crate::link::router::{Router, TimerTarget};
 use crate::link::wait::drive;
@@ -401,6 +401,17 @@ impl Fleet {
 
     fn lock_changes(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a command of deadlock detection to the node of its slot. Without an answer the channel
+    /// is closed.
+    pub(crate) fn look(&self, command: Command) -> oneshot::Receiver<LookAnswer> {
+        let (sender, receiver) = oneshot::channel();
+        if let Some(slot) = command.slot(&self.space) {
+            let link = self.table().link(slot).clone();
+            link.link().look(command, sender);
+        }
+        receiver
     }
 
     /// Waits for an answer, and reads the socket for it if nobody else does.

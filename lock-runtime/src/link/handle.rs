@@ -1,9 +1,7 @@
 //! What the layers above have of a link.
 
 use std::borrow::Cow;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -11,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::backend::redis::cluster::Discovery;
 use crate::backend::server::Server;
 use crate::backend::socket::Signal;
-use crate::link::effect::{InspectAnswer, WaitRegistration};
+use crate::link::effect::InspectAnswer;
 use crate::link::exit::flush_at_exit;
 use crate::link::fleet::{Fleet, watch};
 use crate::link::router::{Router, TimerTarget};
@@ -30,7 +28,6 @@ use crate::types::fence::HighestFence;
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
 use crate::user_code::{self, Delegated};
-use crate::wire::reply::BlockedRequest;
 
 #[derive(Clone)]
 pub(crate) struct Setup {
@@ -218,14 +215,6 @@ impl LinkHandle {
         Arc::clone(&self.0) as Arc<dyn IoHandle>
     }
 
-    /// Watches a wait for deadlocks until the returned future is dropped.
-    pub(crate) fn register_wait(&self, wait: WaitRegistration) -> DeadlockWatch {
-        let (sender, receiver) = oneshot::channel();
-        let id = wait.id;
-        self.link().submit(|router, now| router.register_wait(now, wait, sender));
-        DeadlockWatch { receiver, id, link: self.clone() }
-    }
-
     pub(crate) fn shutdown(&self) -> oneshot::Receiver<()> {
         let (sender, done) = oneshot::channel();
         self.link().submit(|router, now| router.shutdown(now, Some(sender)));
@@ -269,28 +258,6 @@ impl HandleInner {
         Box::pin(async move {
             drive(&link, user_code::with_guarded(receiver)).await.and_then(Result::ok)
         })
-    }
-}
-
-/// A wait that deadlock detection watches until this is dropped.
-pub(crate) struct DeadlockWatch {
-    receiver: oneshot::Receiver<Vec<BlockedRequest>>,
-    id: RequestId,
-    link: LinkHandle,
-}
-
-impl Future for DeadlockWatch {
-    /// The cycle that this wait is part of. `None`: the manager was shut down.
-    type Output = Option<Vec<BlockedRequest>>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        user_code::poll_guarded(Pin::new(&mut self.receiver), context).map(Result::ok)
-    }
-}
-
-impl Drop for DeadlockWatch {
-    fn drop(&mut self) {
-        self.link.link().submit(|router, _| router.unregister_wait(self.id));
     }
 }
 

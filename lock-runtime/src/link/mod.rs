@@ -17,6 +17,7 @@
 //!
 //! Locks are taken in this order: a local queue, then the link, which takes no other.
 
+pub(crate) mod deadlock;
 pub(crate) mod effect;
 pub(crate) mod exit;
 pub(crate) mod fleet;
@@ -37,9 +38,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 
+use tokio::sync::oneshot;
+
 use crate::backend::ConnectError;
 use crate::backend::socket::{Interest, Signal, Stream};
-use crate::link::effect::Effect;
+use crate::link::effect::{Effect, LookAnswer};
 use crate::link::fleet::Fleet;
 use crate::link::keeper::KeeperPlan;
 use crate::link::role::{Claim, Left, PartyId, PartyKind};
@@ -193,6 +196,20 @@ impl Link {
             Some(())
         });
         sent.flatten()
+    }
+
+    /// Sends a command of deadlock detection. The keeper reads the answer if nobody else does.
+    pub(crate) fn look(&self, command: Command, sender: oneshot::Sender<LookAnswer>) {
+        if self.is_forked() {
+            return;
+        }
+        self.locked_then_effects(|state, now| {
+            if state.mark().is_some() {
+                state.ask(now, |router, _| router.look(command, sender));
+                state.flush_unless_batched(now);
+                state.keeper.wanted |= state.role.ask_keeper();
+            }
+        });
     }
 
     /// Runs code of users on another thread than that of the caller that carries out the effect.

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::backend::Incoming;
 use crate::link::Link;
 use crate::link::effect::{
-    Effect, InspectAnswer, NotInspected, ReplyTo, WaitRegistration, answer_elsewhere,
+    Effect, InspectAnswer, LookAnswer, NotInspected, ReplyTo, WaitRegistration, answer_elsewhere,
 };
 use crate::link::observe;
 use crate::local::key_queue::KeyQueue;
@@ -356,6 +356,7 @@ impl Router {
                 ReplyTo::Inspect(sender) => {
                     self.answer(sender, inspected(Err(CommandError::ConnectionLost)));
                 }
+                ReplyTo::Look(sender) => self.answer(sender, Err(CommandError::ConnectionLost)),
                 ReplyTo::Elsewhere(link, id) => {
                     let lost = CommandError::TryAgain(because.clone());
                     self.after(move || answer_elsewhere(&link, id, Err(lost)));
@@ -380,10 +381,21 @@ impl Router {
                 let found = inspected(reply).map(|found| self.protocol.owner_view(found));
                 self.answer(sender, found);
             }
+            Incoming::Reply(ReplyTo::Look(sender), reply) => {
+                if let Err(CommandError::Moved(redirect)) = &reply {
+                    self.effects.push(Effect::Redirected(redirect.clone()));
+                }
+                self.answer(sender, reply);
+            }
             Incoming::Reply(ReplyTo::Elsewhere(link, id), reply) => {
                 self.after(move || answer_elsewhere(&link, id, reply));
             }
         }
+    }
+
+    /// Sends a command of deadlock detection.
+    pub(crate) fn look(&mut self, command: Command, sender: oneshot::Sender<LookAnswer>) {
+        self.batch.push((ReplyTo::Look(sender), command));
     }
 
     /// Has the fleet find out which nodes have which slots, if this is a node of a cluster.

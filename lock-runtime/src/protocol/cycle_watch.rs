@@ -202,7 +202,7 @@ impl CycleWatch {
         match self.asked.open.remove(&number)? {
             Question::Registration => self.registered(now, answer.is_ok()),
             question if matches!(self.look, Sighting::First(_)) => {
-                self.walked(now, &question, answer)
+                self.walked(now, &question, answer);
             }
             question => return self.checked(now, &question, answer),
         }

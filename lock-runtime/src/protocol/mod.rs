@@ -31,13 +31,12 @@
 //! This file has the inputs, the table of requests and the timers. `request` says what a request
 //! is and what is reported of it, and `state` decides what becomes of it. `commands` has what is
 //! sent, when, and which request its reply goes to; `connection` what concerns all requests.
-//! `deadlock` probes for cycles on one server, and `cycle_watch` looks for them in a cluster, apart
-//! from the rest. `replicas` decides what replicas have confirmed, `node` has what differs on a node
-//! of a cluster, and `timing` has all durations.
+//! `deadlock` probes for cycles on one server, and `cycle_watch` looks for them in a cluster,
+//! apart from the rest. `replicas` decides what replicas have confirmed, `node` has what differs
+//! on a node of a cluster, and `timing` has all durations.
 
 pub(crate) mod commands;
 pub(crate) mod connection;
-#[cfg_attr(not(test), expect(dead_code, reason = "for clusters, which are to come"))]
 pub(crate) mod cycle_watch;
 pub(crate) mod deadlock;
 pub(crate) mod node;

@@ -233,7 +233,7 @@ impl Command {
             Self::Inspect { .. } => inspection(answer).map(Reply::Inspection),
             Self::Probe(probe) => probe.decode(answer).map(Reply::Probed),
             Self::Register { .. } => answer.is(1).then_some(Reply::Registered),
-            Self::LookAtHold(_) => holder(answer).map(Reply::Holder),
+            Self::LookAtHold(_) => holder(answer),
             Self::LookAtSection(_) => blocked(answer).map(Reply::Blocked),
             Self::Subscribe(_) => answer.text().map(|_| Reply::Subscribed),
             Self::Open(_) => answer.text().map(|_| Reply::Opened),
@@ -486,10 +486,10 @@ fn member(words: &[RawReply]) -> Option<BlockedRequest> {
 
 /// The request that has the one key of an MGET. One that has released it, or another client's, is
 /// none.
-fn holder(answer: &RawReply) -> Option<Option<RequestId>> {
+fn holder(answer: &RawReply) -> Option<Reply> {
     let [value] = answer.list()? else { return None };
     let holder = value.text().and_then(HolderInfo::parse).filter(|holder| !holder.is_kept());
-    Some(holder.map(|holder| holder.id))
+    Some(Reply::Holder(holder.map(|holder| holder.id)))
 }
 
 fn blocked(answer: &RawReply) -> Option<Vec<BlockedWait>> {

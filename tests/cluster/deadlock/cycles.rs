@@ -10,9 +10,9 @@ use distlock::{LockError, LockManager, distributed_lock};
 use redis::Connection;
 
 use super::super::fairness::wall_clock;
-use super::{Dice, PROCESSES, open, setting, start, until_nothing_is_left};
+use super::{Dice, PROCESSES, Place, open, setting, urls};
 use crate::support::process::{Orders, Process, orders};
-use crate::support::{LIMIT, alone, server};
+use crate::support::{LIMIT, alone};
 
 /// The limit from the beginning of a deadlock to its error.
 const SOON: Duration = Duration::from_secs(1);
@@ -28,11 +28,23 @@ fn each_deadlock_is_reported_to_one_member_within_a_second() {
         return obey(&orders);
     }
     let _machine = alone();
-    let server = server();
-    let mut processes = start(each_deadlock_is_reported_to_one_member_within_a_second, &server);
+    run(&Place::server(), each_deadlock_is_reported_to_one_member_within_a_second);
+}
+
+#[test]
+fn each_deadlock_of_a_cluster_is_reported_to_one_member_within_a_second() {
+    if let Some(orders) = orders() {
+        return obey(&orders);
+    }
+    let _machine = alone();
+    run(&Place::cluster(), each_deadlock_of_a_cluster_is_reported_to_one_member_within_a_second);
+}
+
+fn run(place: &Place, test: impl Fn() + Copy) {
+    let mut processes = place.start(test);
     let pids: Vec<_> = processes.iter_mut().map(Process::id).collect();
     let count = usize::try_from(setting("DISTLOCK_CYCLES", 60)).unwrap();
-    let mut conductor = Conductor { connection: server.connection(), dice: Dice::new() };
+    let mut conductor = Conductor { connection: place.board.connection(), dice: Dice::new() };
     let mut under_way: HashMap<usize, Cycle> = HashMap::new();
     let mut delays = Vec::new();
     let mut begun = 0;
@@ -57,7 +69,7 @@ fn each_deadlock_is_reported_to_one_member_within_a_second() {
         process.finish();
     }
     assert_soon(delays);
-    until_nothing_is_left(&server);
+    place.until_nothing_is_left();
 }
 
 fn assert_soon(mut delays: Vec<Duration>) {
@@ -240,8 +252,9 @@ async fn inside_async(locks: &LockManager, key: &str) -> Result<(), LockError> {
 fn obey(orders: &Orders) {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
-    let managers = [(); 2].map(|()| LockManager::connect(&orders.url).unwrap());
-    let mut connection = open(&orders.url);
+    let (locks, board) = urls(orders);
+    let managers = [(); 2].map(|()| LockManager::connect(locks).unwrap());
+    let mut connection = open(board);
     let (mut threads, mut tasks) = (Vec::new(), Vec::new());
     loop {
         let mut next = redis::cmd("BLPOP");
@@ -251,7 +264,7 @@ fn obey(orders: &Orders) {
             break;
         }
         let part = Part::parse(&line);
-        let (locks, url) = (managers[part.manager].clone(), orders.url.clone());
+        let (locks, url) = (managers[part.manager].clone(), board.to_owned());
         match part.style {
             Style::Thread => threads.push(thread::spawn(move || {
                 let mut asked = 0;

@@ -7,13 +7,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use distlock::LockManager;
-use testkit::eventually;
+use testkit::{RedisServer, eventually};
 
 use super::lookalikes::lookalikes;
 use super::nest::{Counts, Nest, PATIENCE, Path};
-use super::{Dice, PROCESSES, open, setting, start, until_nothing_is_left};
+use super::{Dice, PROCESSES, Place, open, setting, urls};
+use crate::support::alone;
 use crate::support::process::{Orders, Process, orders};
-use crate::support::{alone, server};
 
 const THREADS: usize = 3;
 const TASKS: usize = 4;
@@ -25,14 +25,29 @@ fn legal_nesting_is_never_taken_for_a_deadlock() {
         return work(&orders);
     }
     let _machine = alone();
-    let server = server();
-    let mut processes = start(legal_nesting_is_never_taken_for_a_deadlock, &server);
-    let mut connection = server.connection();
+    run(&Place::server(), legal_nesting_is_never_taken_for_a_deadlock);
+}
+
+#[test]
+fn legal_nesting_in_a_cluster_is_never_taken_for_a_deadlock() {
+    if let Some(orders) = orders() {
+        return work(&orders);
+    }
+    let _machine = alone();
+    run(&Place::cluster(), legal_nesting_in_a_cluster_is_never_taken_for_a_deadlock);
+}
+
+fn run(place: &Place, test: impl Fn() + Copy) {
+    let mut processes = place.start(test);
+    let mut connections: Vec<_> =
+        place.primaries().into_iter().map(RedisServer::connection).collect();
     let mut blocked = BTreeSet::new();
     while processes.iter_mut().any(Process::is_running) {
-        let mut keys = redis::cmd("KEYS");
-        let keys: Vec<String> = keys.arg("lock:blocked:*").query(&mut connection).unwrap();
-        blocked.extend(keys);
+        for connection in &mut connections {
+            let mut keys = redis::cmd("KEYS");
+            let keys: Vec<String> = keys.arg("lock:blocked:*").query(connection).unwrap();
+            blocked.extend(keys);
+        }
         thread::sleep(Duration::from_millis(50));
     }
     for process in processes {
@@ -40,7 +55,7 @@ fn legal_nesting_is_never_taken_for_a_deadlock() {
     }
     let mut reports = redis::cmd("LRANGE");
     let reports: Vec<String> =
-        reports.arg("test:reports").arg(0).arg(-1).query(&mut connection).unwrap();
+        reports.arg("test:reports").arg(0).arg(-1).query(&mut place.board.connection()).unwrap();
     assert_eq!(reports.len(), PROCESSES);
     let counts = Counts::default();
     for report in &reports {
@@ -49,15 +64,17 @@ fn legal_nesting_is_never_taken_for_a_deadlock() {
     println!("no deadlock; {counts}; sections seen with a watched wait inside: {}", blocked.len());
     counts.assert_all_kinds();
     assert!(blocked.len() > 20, "few waits were looked at: {}", blocked.len());
-    until_nothing_is_left(&server);
+    place.until_nothing_is_left();
 }
 
 fn work(orders: &Orders) {
-    let seconds = setting("DISTLOCK_SOAK_SECS", 5);
+    let (locks, board) = urls(orders);
+    // A cluster has more processes to do the work of a server.
+    let seconds = setting("DISTLOCK_SOAK_SECS", if locks == board { 5 } else { 8 });
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
-    let nest = Arc::new(Nest::new(LockManager::connect(&orders.url).unwrap()));
+    let nest = Arc::new(Nest::new(LockManager::connect(locks).unwrap()));
     // Some waits are too short to wait for the connection too.
     nest.locks.inspect_blocking("connected").unwrap();
     let mut dice = Dice::new();
@@ -93,5 +110,5 @@ fn work(orders: &Orders) {
         Arc::strong_count(&nest) == 1
     });
     let mut report = redis::cmd("RPUSH");
-    report.arg("test:reports").arg(nest.counts.to_string()).exec(&mut open(&orders.url)).unwrap();
+    report.arg("test:reports").arg(nest.counts.to_string()).exec(&mut open(board)).unwrap();
 }

@@ -183,7 +183,9 @@ fn renewed(server: &[RenewalReply], memory: &[RenewalReply]) -> Same {
 /// In the order of the ids: that of a hash means nothing.
 fn without_times(waits: &[BlockedWait]) -> Vec<BlockedWait> {
     let mut waits = waits.to_vec();
-    waits.iter_mut().for_each(|wait| wait.request.refreshed_us = 0);
+    for wait in &mut waits {
+        wait.request.refreshed_us = 0;
+    }
     waits.sort_by_key(|wait| wait.request.id);
     waits
 }
