@@ -285,7 +285,7 @@ impl LinkState {
             failover_grace: self.router.protocol().failover_grace(),
             connected_before: self.connected_before,
             left: self.router.protocol().left_primaries(),
-            slot: None,
+            slot: self.router.protocol().any_slot(),
             confirms: self.router.protocol().confirms(),
         };
         (params, self.failures)

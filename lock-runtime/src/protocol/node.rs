@@ -179,6 +179,11 @@ impl Protocol {
         self.node.as_ref().map(|node| node.context.space.slot(key))
     }
 
+    /// A slot of the node, as far as its requests show.
+    pub(crate) fn any_slot(&self) -> Option<Slot> {
+        self.requests.values().find_map(|request| request.slot)
+    }
+
     fn slot_of_request(&self, id: RequestId) -> Option<Slot> {
         self.requests.get(&id)?.slot
     }

@@ -204,7 +204,11 @@ impl CommandError {
             error if error.is_migration() => format!(
                 "slot {number} is being migrated; finish it, or run `redis-cli --cluster fix`"
             ),
-            error if error.suggests_failover() => format!("slot {number}: {}", error.why()),
+            error if error.suggests_failover() => format!(
+                "no node serves slot {number} ({}); start the nodes that are missing, or run \
+                 `redis-cli --cluster fix`",
+                error.why()
+            ),
             error => return error.failure(),
         })
     }
@@ -221,11 +225,8 @@ impl CommandError {
                 "NOSCRIPT: the server lost its scripts".to_owned()
             }
             Self::ConnectionLost => "the connection broke".to_owned(),
-            Self::Moved(Redirect { slot, address }) => {
-                let slot = slot.number();
-                format!("slot {slot} has moved to {address}; run redis-cli --cluster check")
-            }
-            Self::Asked(to) => is_migrating(to.slot, &format!("to {}", to.address)),
+            Self::Moved(to) => format!("MOVED {} {}", to.slot.number(), to.address),
+            Self::Asked(to) => format!("ASK {} {}", to.slot.number(), to.address),
             Self::Unopened => "UNOPENED: the tokens are those of another master".to_owned(),
         }
     }
@@ -237,14 +238,6 @@ impl CommandError {
             _ => None,
         }
     }
-}
-
-/// What a slot needs that is being migrated.
-pub(crate) fn is_migrating(slot: Slot, details: &str) -> String {
-    let number = slot.number();
-    format!(
-        "slot {number} is being migrated ({details}); finish it, or run redis-cli --cluster fix"
-    )
 }
 
 /// A command to send, or an event for the owner of a request.

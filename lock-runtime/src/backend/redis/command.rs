@@ -25,7 +25,7 @@ pub(crate) struct ReplyReader {
 impl ReplyReader {
     pub(crate) fn read(&self, call: &Command, answer: Value) -> Result<Reply, CommandError> {
         if let Value::ServerError(error) = answer {
-            return Err(self.error(call, call.script(), &RedisError::from(error)));
+            return Err(self.error(call.script(), &RedisError::from(error)));
         }
         call.decode(&plain(answer)).map_err(CommandError::InvalidReply)
     }
@@ -39,18 +39,15 @@ impl ReplyReader {
         if let (Value::ServerError(error), [first, ..]) = (&answer, calls) {
             let is_acquire = matches!(first, Command::Acquire(_));
             let script = if is_acquire { Script::AcquireMany } else { Script::ReleaseMany };
-            return Err(self.error(first, Some(script), &RedisError::from(error.clone())));
+            return Err(self.error(Some(script), &RedisError::from(error.clone())));
         }
         Command::decode_batch(calls, &plain(answer)).map_err(CommandError::InvalidReply)
     }
 
     /// What an error means of a command, which runs this script or none.
-    fn error(&self, call: &Command, script: Option<Script>, error: &RedisError) -> CommandError {
-        let meaning = if self.space.is_sharded() {
-            node_error(error, &self.host, call.slot(&self.space))
-        } else {
-            call_error(error)
-        };
+    fn error(&self, script: Option<Script>, error: &RedisError) -> CommandError {
+        let meaning =
+            if self.space.is_sharded() { node_error(error, &self.host) } else { call_error(error) };
         match (meaning, script) {
             // The server has another mark by now than this connection.
             (CommandError::Unopened, Some(Script::Open)) => call_error(error),

@@ -6,7 +6,7 @@ use redis::{ConnectionAddr, ErrorKind, RedisError};
 
 use crate::backend::ConnectError;
 use crate::protocol::connection::ConnectErrorKind;
-use crate::protocol::request::{CommandError, Redirect, is_migrating};
+use crate::protocol::request::{CommandError, Redirect};
 use crate::wire::slot::Slot;
 
 /// Why a connection was not opened.
@@ -91,24 +91,16 @@ pub(crate) fn call_error(error: &RedisError) -> CommandError {
     outcome(words_of(error))
 }
 
-/// The error of a command about this slot, by a node of a cluster at this host.
-pub(crate) fn node_error(error: &RedisError, host: &str, slot: Option<Slot>) -> CommandError {
-    let words = || words_of(error);
-    match (code(error), slot) {
-        ("MOVED", _) => {
-            redirect(error, host).map_or_else(|| call_error(error), CommandError::Moved)
-        }
-        ("ASK", _) => redirect(error, host).map_or_else(|| call_error(error), CommandError::Asked),
-        ("UNOPENED", _) => CommandError::Unopened,
-        ("TRYAGAIN", Some(slot)) => CommandError::TryAgain(is_migrating(slot, &words())),
-        ("CLUSTERDOWN", Some(slot)) => CommandError::TryAgain(format!(
-            "no node serves slot {} ({}); start the nodes that are missing, or run redis-cli \
-             --cluster fix",
-            slot.number(),
-            words()
-        )),
-        _ => call_error(error),
-    }
+/// The error of a command to a node of a cluster at this host.
+pub(crate) fn node_error(error: &RedisError, host: &str) -> CommandError {
+    let to = || redirect(error, host);
+    let of_node = match code(error) {
+        "MOVED" => to().map(CommandError::Moved),
+        "ASK" => to().map(CommandError::Asked),
+        "UNOPENED" => Some(CommandError::Unopened),
+        _ => None,
+    };
+    of_node.unwrap_or_else(|| call_error(error))
 }
 
 /// Whether a node refused a command because of its slot.

@@ -769,7 +769,11 @@ fn a_request_that_tries_once_waits_for_a_migration_and_not_for_a_cluster_that_is
     let (id, _) = sent(&mut protocol);
     let down = "CLUSTERDOWN Hash slot not served".to_owned();
     protocol.reply(at(1.007), id, Err(CommandError::TryAgain(down.clone())));
-    let why = format!("slot {}: {down}", slot().number());
+    let why = format!(
+        "no node serves slot {} ({down}); start the nodes that are missing, or run `redis-cli \
+         --cluster fix`",
+        slot().number()
+    );
     let outputs = drain(&mut protocol);
     assert_eq!(outputs[0], Output::Failed(ID, Failure::Unavailable(why)));
     assert!(outputs.contains(&Output::RefreshTopology));

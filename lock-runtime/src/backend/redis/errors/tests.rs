@@ -95,3 +95,37 @@ fn a_server_without_resp3_is_named_and_a_full_one_is_tried_again() {
     assert_eq!(full.kind, ConnectErrorKind::Unreachable);
     assert!(full.text.contains("maxclients"), "{}", full.text);
 }
+
+#[test]
+fn a_node_names_the_node_that_has_a_slot() {
+    let redirect = |slot, address: &str| Redirect {
+        slot: Slot::new(slot).expect("a slot"),
+        address: address.into(),
+    };
+    let rows = [
+        ("MOVED 3999 127.0.0.1:6381", redirect(3999, "127.0.0.1:6381")),
+        ("MOVED 0 node-1.example:6381", redirect(0, "node-1.example:6381")),
+        // Of a node that knows no address of the other one.
+        ("MOVED 3999 :6381", redirect(3999, "asked:6381")),
+        ("MOVED 3999 ?:6381", redirect(3999, "asked:6381")),
+        ("MOVED 16383 ::1:6381", redirect(16_383, "::1:6381")),
+    ];
+    for (line, to) in rows {
+        assert_eq!(node_error(&said(line), "asked"), CommandError::Moved(to.clone()), "{line}");
+        let asks = line.replace("MOVED", "ASK");
+        assert_eq!(node_error(&said(&asks), "asked"), CommandError::Asked(to), "{asks}");
+    }
+    for line in ["MOVED", "MOVED 16384 a:1", "MOVED 3999 a", "ASK 3999 a:b", "MOVED x a:1"] {
+        assert!(matches!(node_error(&said(line), "asked"), CommandError::Refused(_)), "{line}");
+    }
+}
+
+#[test]
+fn what_only_a_node_says_is_an_error_of_one_server_as_before() {
+    let unopened = "UNOPENED this connection was made to another primary";
+    assert_eq!(node_error(&said(unopened), "asked"), CommandError::Unopened);
+    assert_eq!(call_error(&said(unopened)), CommandError::NotPrimary(unopened.to_owned()));
+    for line in ["TRYAGAIN Multiple keys", "CLUSTERDOWN Hash slot not served", "READONLY You"] {
+        assert_eq!(node_error(&said(line), "asked"), call_error(&said(line)));
+    }
+}

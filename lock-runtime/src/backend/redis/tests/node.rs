@@ -24,7 +24,7 @@ use crate::wire::slot::Slot;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-type Outcome = Result<Reply, CommandError>;
+type NodeAnswer = Result<Reply, CommandError>;
 
 const LIMIT: Duration = Duration::from_secs(20);
 const TTL: Duration = Duration::from_secs(60);
@@ -49,7 +49,7 @@ struct Client {
     stop: Signal,
     inbox: String,
     sent: usize,
-    answered: BTreeMap<usize, Outcome>,
+    answered: BTreeMap<usize, NodeAnswer>,
     notified: Vec<Notification>,
 }
 
@@ -117,14 +117,14 @@ impl Client {
     }
 
     /// What each of these is answered.
-    fn ask_all(&mut self, commands: Vec<Command>) -> Vec<Outcome> {
+    fn ask_all(&mut self, commands: Vec<Command>) -> Vec<NodeAnswer> {
         let count = commands.len();
         let first = self.send(commands);
         self.receive_until(|client| client.answered.range(first..).count() == count);
         self.answered.split_off(&first).into_values().collect()
     }
 
-    fn ask(&mut self, command: Command) -> Outcome {
+    fn ask(&mut self, command: Command) -> NodeAnswer {
         self.ask_all(vec![command]).remove(0)
     }
 
@@ -189,7 +189,7 @@ fn renew(number: u8, key: &str, fence: Fence) -> Command {
     Command::Renew(vec![Renewal::Hold { key: key.into(), id: id(number), fence, ttl: TTL }])
 }
 
-fn renewed(outcome: Outcome) -> RenewalReply {
+fn renewed(outcome: NodeAnswer) -> RenewalReply {
     match outcome {
         Ok(Reply::Renewed(each)) => each[0],
         other => panic!("{other:?}"),

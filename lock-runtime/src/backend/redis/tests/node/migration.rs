@@ -61,7 +61,7 @@ impl Migration {
         }
     }
 
-    fn renew_old(&mut self) -> Outcome {
+    fn renew_old(&mut self) -> NodeAnswer {
         self.old.ask(renew(1, &self.key, self.fence))
     }
 
@@ -75,8 +75,7 @@ impl Migration {
 }
 
 fn is_open(error: &CommandError) -> bool {
-    matches!(error, CommandError::TryAgain(text) if text.contains("is being migrated (TRYAGAIN")
-        && text.contains("redis-cli --cluster fix"))
+    matches!(error, CommandError::TryAgain(words) if words.starts_with("TRYAGAIN"))
 }
 
 #[test]
@@ -211,15 +210,4 @@ fn a_connection_ends_when_its_node_becomes_a_replica() {
         wait(Some((it.old.pipe.stream(), Interest::Readable)), &it.old.stop, Some(until));
     };
     assert!(error.to_string().contains("not the same primary any more"), "{error}");
-}
-
-#[test]
-fn a_slot_without_a_node_is_named_with_what_to_do() {
-    let mut it = Migration::new();
-    let number = it.number().to_string();
-    it.all.node(0).command(&["CLUSTER", "DELSLOTS", &number]);
-    let error = it.renew_old().unwrap_err();
-    let expected = format!("no node serves slot {number} (CLUSTERDOWN Hash slot not served); ");
-    assert!(error.why().starts_with(&expected), "{error:?}");
-    assert!(matches!(error, CommandError::TryAgain(_)));
 }
