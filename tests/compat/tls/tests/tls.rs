@@ -10,7 +10,7 @@ use distlock::redis::{Client, TlsCertificates};
 use distlock::{LockError, LockManager, LockManagerBuilder, distributed_lock};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
-use testkit::{RedisServer, ReservedPort};
+use testkit::{Cluster, RedisServer, ReservedPort};
 
 const WAIT: Duration = Duration::from_secs(2);
 /// Far more than any answer takes, and far less than for ever.
@@ -66,18 +66,27 @@ impl Authority {
         params: &CertificateParams,
         clients: &str,
     ) -> (RedisServer, ReservedPort) {
-        let issued = self.issue(params);
         let port = ReservedPort::for_server().unwrap();
+        let settings = self.settings(&self.issue(params), &port, clients);
+        let with = |builder: testkit::Builder, (name, value)| builder.arg(name, value);
+        (settings.into_iter().fold(builder, with).start().unwrap(), port)
+    }
+
+    /// Of a server with this certificate.
+    fn settings(
+        &self,
+        issued: &Issued,
+        port: &ReservedPort,
+        clients: &str,
+    ) -> [(&'static str, String); 5] {
         let path = |name, content: &str| self.file(name, content).to_str().unwrap().to_owned();
-        let server = builder
-            .arg("tls-port", port.number().to_string())
-            .arg("tls-cert-file", path("server.pem", &issued.certificate))
-            .arg("tls-key-file", path("server-key.pem", &issued.key))
-            .arg("tls-ca-cert-file", path("ca.pem", &self.pem()))
-            .arg("tls-auth-clients", clients)
-            .start()
-            .unwrap();
-        (server, port)
+        [
+            ("tls-port", port.number().to_string()),
+            ("tls-cert-file", path("server.pem", &issued.certificate)),
+            ("tls-key-file", path("server-key.pem", &issued.key)),
+            ("tls-ca-cert-file", path("ca.pem", &self.pem())),
+            ("tls-auth-clients", clients.to_owned()),
+        ]
     }
 }
 
@@ -304,4 +313,32 @@ fn sentinels_and_the_primary_that_they_name_are_asked_with_tls() {
     });
     let error = failure(LockManager::builder().url(&*url)).to_string();
     assert!(error.contains("no Sentinel answers") && error.contains("ca_certificate"), "{error}");
+}
+
+#[test]
+fn all_nodes_of_a_cluster_are_asked_with_tls() {
+    let authority = Authority::new();
+    let issued = authority.issue(&here());
+    let ports = [0; 3].map(|_| ReservedPort::for_server().unwrap());
+    let all = Cluster::bare_with(3, |node, builder| {
+        let settings = authority.settings(&issued, &ports[node], "no");
+        let with = |builder: testkit::Builder, (name, value)| builder.arg(name, value);
+        // Nodes name these ports only if they use them among themselves too.
+        let builder = builder.arg("tls-cluster", "yes").arg("tls-replication", "yes");
+        settings.into_iter().fold(builder, with)
+    });
+    let _all = all.unwrap();
+    let seed = format!("localhost:{}", ports[1].number());
+    let by_url = || LockManager::builder().url(format!("rediss-cluster://{seed}"));
+    for keys in [["key", "a"], ["b", "c"]] {
+        let locks = by_url().ca_certificate(authority.pem()).build().unwrap();
+        for key in keys {
+            locks.mutex(key).wait(LIMIT).acquire_blocking().unwrap().release_blocking().unwrap();
+        }
+    }
+    assert_locks(|| by_url().ca_certificate(authority.pem()));
+    assert_locks(|| LockManager::builder().cluster([&*seed]).tls().ca_certificate(authority.pem()));
+    assert_refused(&failure(by_url()), "an authority that is not trusted", "ca_certificate");
+    let plain = LockManager::builder().cluster([&*seed]);
+    assert!(failure(plain).to_string().contains("rediss"), "the port expects TLS");
 }
