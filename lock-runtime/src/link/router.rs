@@ -378,13 +378,12 @@ impl Router {
                 self.protocol.reply(now, id, reply);
             }
             Incoming::Reply(ReplyTo::Inspect(sender), reply) => {
+                self.note_redirect(&reply);
                 let found = inspected(reply).map(|found| self.protocol.owner_view(found));
                 self.answer(sender, found);
             }
             Incoming::Reply(ReplyTo::Look(sender), reply) => {
-                if let Err(CommandError::Moved(redirect)) = &reply {
-                    self.effects.push(Effect::Redirected(redirect.clone()));
-                }
+                self.note_redirect(&reply);
                 self.answer(sender, reply);
             }
             Incoming::Reply(ReplyTo::Elsewhere(link, id), reply) => {
@@ -396,6 +395,13 @@ impl Router {
     /// Sends a command of deadlock detection.
     pub(crate) fn look(&mut self, command: Command, sender: oneshot::Sender<LookAnswer>) {
         self.batch.push((ReplyTo::Look(sender), command));
+    }
+
+    /// The fleet follows what the node has said of another one.
+    fn note_redirect(&mut self, reply: &Result<Reply, CommandError>) {
+        if let Err(CommandError::Moved(redirect)) = reply {
+            self.effects.push(Effect::Redirected(redirect.clone()));
+        }
     }
 
     /// Has the fleet find out which nodes have which slots, if this is a node of a cluster.
