@@ -118,6 +118,23 @@ fn no_push_of_a_subscription_that_ends_is_the_reply_to_a_command() {
 }
 
 #[test]
+fn a_longer_lease_is_heard_of_by_all_processes_whatever_node_it_is_announced_to() {
+    let all = Cluster::start().unwrap();
+    let longest = lease_steps().next_back().unwrap();
+    let mut heard: Vec<_> = (0..3).map(|node| Client::connect(&all, node, "a")).collect();
+    for node in 0..3 {
+        let mut client = Client::connect(&all, node, "b");
+        assert_eq!(client.ask(Command::RaiseMaxLease(longest)), Ok(Reply::MaxLeaseRaised));
+        for client in &mut heard {
+            client
+                .receive_until(|client| client.notified.contains(&Notification::MaxLease(longest)));
+            client.notified.clear();
+        }
+        assert_eq!(Client::connect(&all, node, "c").pipe.max_lease(), longest);
+    }
+}
+
+#[test]
 fn a_user_who_may_not_run_a_command_of_a_cluster_is_told_at_connect() {
     let all = Cluster::start().unwrap();
     for (denied, missing) in [
