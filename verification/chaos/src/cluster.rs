@@ -13,6 +13,7 @@ use testkit::FaultProxy;
 use crate::schedule::Schedule;
 use crate::workers::{Orders, Workers};
 
+pub(crate) use lookup::hold_name;
 pub use server::Server;
 
 const POLL: Duration = Duration::from_millis(2);

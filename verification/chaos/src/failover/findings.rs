@@ -57,8 +57,7 @@ impl Findings {
         let mut found = Self::default();
         let calls = found.calls(&sorted);
         found.holds(kind, switch, &calls);
-        // A process that is cut off may have all the locks that the others want.
-        let within = (kind != FailoverKind::Partition).then_some(resumes_within);
+        let within = kind.is_followed_by_a_pause().then_some(resumes_within);
         found.resumption(within, switch, &calls);
         found.writes(&sorted, &calls);
         found

@@ -23,17 +23,52 @@ pub enum FailoverKind {
     Name,
     /// The same, and what the old primary did for a moment before that reached no replica.
     LossyName,
+    /// In a cluster: `CLUSTER FAILOVER`, which loses nothing.
+    ClusterManual,
+    /// In a cluster: as with `Crash`.
+    ClusterCrash,
+    /// In a cluster: as with `LossyCrash`.
+    ClusterLossyCrash,
+    /// In a cluster: as with `Thaw`.
+    ClusterThaw,
+    /// In a cluster: no failover. The slots of all keys move from node to node.
+    Reshard,
 }
 
 impl FailoverKind {
     /// Whether the new primary has all that the old one has answered.
     #[must_use]
     pub fn is_lossless(self) -> bool {
-        matches!(self, Self::Manual | Self::Crash | Self::Name)
+        matches!(
+            self,
+            Self::Manual
+                | Self::Crash
+                | Self::Name
+                | Self::ClusterManual
+                | Self::ClusterCrash
+                | Self::Reshard
+        )
     }
 
-    pub(super) fn has_sentinels(self) -> bool {
-        !matches!(self, Self::Name | Self::LossyName)
+    pub(super) fn has_name(self) -> bool {
+        matches!(self, Self::Name | Self::LossyName)
+    }
+
+    pub(super) fn is_of_a_cluster(self) -> bool {
+        matches!(
+            self,
+            Self::ClusterManual
+                | Self::ClusterCrash
+                | Self::ClusterLossyCrash
+                | Self::ClusterThaw
+                | Self::Reshard
+        )
+    }
+
+    /// Whether its first grant tells how long the pause was: not if a process that is cut off may
+    /// have all the locks that the others want, and not without a pause.
+    pub(super) fn is_followed_by_a_pause(self) -> bool {
+        !matches!(self, Self::Partition | Self::Reshard)
     }
 
     /// The pauses after it that make a difference.

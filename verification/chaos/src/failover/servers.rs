@@ -7,20 +7,25 @@ use std::time::{Duration, SystemTime};
 use checker::Nanos;
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
-use testkit::{RedisServer, Replicated, Sentinels, eventually};
+use testkit::{Cluster, RedisServer, Replicated, Sentinels, eventually};
 
 use super::FailoverKind;
 use crate::clock;
+use crate::cluster::hold_name;
+use crate::workload::Workload;
 
 /// How long a command may take that waits for something else.
 const LIMIT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(2);
 const SERVERS: usize = 3;
+/// How often each slot moves.
+const MOVES: usize = 4;
 
 #[derive(Debug)]
 pub(super) enum Servers {
     Watched(Sentinels),
     Named(Replicated),
+    Clustered(Cluster),
 }
 
 /// When it happened.
@@ -39,16 +44,20 @@ pub(super) struct Switch {
 
 impl Servers {
     pub(super) fn start(kind: FailoverKind) -> io::Result<Self> {
-        if kind.has_sentinels() {
-            return Ok(Self::Watched(Sentinels::start()?));
+        if kind.is_of_a_cluster() {
+            return Ok(Self::Clustered(Cluster::start()?));
         }
-        Ok(Self::Named(Replicated::start(SERVERS - 1)?))
+        if kind.has_name() {
+            return Ok(Self::Named(Replicated::start(SERVERS - 1)?));
+        }
+        Ok(Self::Watched(Sentinels::start()?))
     }
 
     pub(super) fn url(&self) -> String {
         match self {
             Self::Watched(all) => all.url(),
             Self::Named(all) => all.url(),
+            Self::Clustered(all) => all.url(),
         }
     }
 
@@ -65,6 +74,7 @@ impl Servers {
         match self {
             Self::Watched(all) => watched(all, kind, workers, span),
             Self::Named(all) => named(all, kind, span),
+            Self::Clustered(all) => clustered(all, kind, span),
         }
     }
 }
@@ -141,6 +151,37 @@ fn named(all: &Replicated, kind: FailoverKind, span: Duration) -> Switch {
         old.command(&["CLIENT", "UNPAUSE"]);
     }
     let accepts = clock::now();
+    Switch { fault, accepts, named: accepts, clock_us }
+}
+
+fn clustered(all: &Cluster, kind: FailoverKind, span: Duration) -> Switch {
+    let slot_of = |key| all.slot_of(&hold_name(key));
+    let slots: Vec<_> = (0..Workload::Failover.keys()).map(slot_of).collect();
+    let old = all.owner_of(slots[0]);
+    let (fault, mut clock_us) = (clock::now(), wall_clock_us());
+    if kind == FailoverKind::Reshard {
+        for _ in 0..MOVES {
+            for &slot in &slots {
+                all.migrate(slot, (all.owner_of(slot) + 1) % SERVERS);
+            }
+        }
+    } else {
+        let replica = all.partner_of(old);
+        match kind {
+            FailoverKind::ClusterManual => all.fail_over(old),
+            FailoverKind::ClusterLossyCrash => {
+                all.crash_with_loss(old, |_| thread::sleep(span));
+            }
+            FailoverKind::ClusterThaw => all.node(old).pause(),
+            _ => all.node(old).kill(),
+        }
+        all.wait_for_primary(replica);
+        clock_us = wall_clock_us();
+    }
+    let accepts = clock::now();
+    if kind == FailoverKind::ClusterThaw {
+        all.node(old).resume();
+    }
     Switch { fault, accepts, named: accepts, clock_us }
 }
 
