@@ -493,7 +493,9 @@ fn of_error(address: &ConnectionAddr, error: OpenError) -> Standing {
         if text.contains("No such master") {
             return Standing::UnknownName;
         }
-        if text.to_lowercase().contains("unknown command 'sentinel'") {
+        // Before Redis 7 the name is in other quotes.
+        let words = text.to_lowercase();
+        if words.contains("unknown command") && words.contains("sentinel") {
             return Standing::NoSentinel;
         }
         if is_wrong_password(error) || error.code() == Some("NOPERM") {
