@@ -98,6 +98,7 @@ say "examples"
 "$TARGET/debug/examples/bank" --seconds 2
 "$TARGET/debug/examples/bank" --seconds 2 --no-lock
 "$TARGET/debug/examples/bank" --seconds 2 --sentinel
+"$TARGET/debug/examples/bank" --seconds 2 --cluster
 "$TARGET/debug/examples/reentrant_tasks"
 "$TARGET/debug/examples/fenced_write"
 "$TARGET/debug/examples/cron"

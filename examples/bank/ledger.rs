@@ -4,7 +4,7 @@
 //! under a token makes sure that no earlier one writes after it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use distlock::Fence;
@@ -31,12 +31,21 @@ const WRITE: &str = "
     local highest = tonumber(redis.call('HGET', KEYS[1], 'fence') or '0')
     if tonumber(ARGV[1]) < highest then return false end
     redis.call('HSET', KEYS[1], 'fence', unpack(ARGV))
+    redis.call('HINCRBY', KEYS[1], 'transfers', 1)
     return true";
 
 /// The storage has seen a higher token.
 #[derive(Debug, thiserror::Error)]
 #[error("the lock was lost, and its next holder came first")]
 pub struct Late;
+
+/// What is in the storage.
+#[derive(Clone, Copy)]
+pub struct Total {
+    pub money: i64,
+    /// How many were written.
+    pub transfers: u64,
+}
 
 /// A balance that is to be written.
 pub type Change = (Account, i64);
@@ -59,6 +68,7 @@ pub struct Branches {
 #[derive(Clone)]
 pub struct Memory {
     balances: Arc<[AtomicI64]>,
+    transfers: Arc<AtomicU64>,
     accounts: usize,
 }
 
@@ -69,7 +79,7 @@ impl Ledger {
         if url.starts_with("memory://") {
             let count = options.branches * accounts;
             let balances = (0..count).map(|_| AtomicI64::new(OPENING_BALANCE)).collect();
-            return Ok(Self::Memory(Memory { balances, accounts }));
+            return Ok(Self::Memory(Memory { balances, transfers: Arc::default(), accounts }));
         }
         let client = Box::new(Client::open(url)?);
         let keys = (0..options.branches).map(|branch| format!("bank:{run}:{branch}")).collect();
@@ -91,19 +101,25 @@ impl Ledger {
         Ok(())
     }
 
-    pub fn total(&self) -> anyhow::Result<i64> {
+    pub fn total(&self) -> anyhow::Result<Total> {
         match self {
             Self::Redis { client, branches: Branches { keys, accounts } } => {
                 let mut connection = client.get_connection()?;
                 let numbers: Vec<_> = (0..*accounts).collect();
-                keys.iter().try_fold(0, |total, key| {
+                let none = Total { money: 0, transfers: 0 };
+                keys.iter().try_fold(none, |Total { money, transfers }, key| {
                     let balances: Vec<i64> = connection.hmget(key, &numbers)?;
-                    Ok(total + balances.iter().sum::<i64>())
+                    let more: Option<u64> = connection.hget(key, "transfers")?;
+                    Ok(Total {
+                        money: money + balances.iter().sum::<i64>(),
+                        transfers: transfers + more.unwrap_or(0),
+                    })
                 })
             }
-            Self::Memory(memory) => {
-                Ok(memory.balances.iter().map(|balance| balance.load(Relaxed)).sum())
-            }
+            Self::Memory(memory) => Ok(Total {
+                money: memory.balances.iter().map(|balance| balance.load(Relaxed)).sum(),
+                transfers: memory.transfers.load(Relaxed),
+            }),
         }
     }
 
@@ -170,6 +186,7 @@ impl Memory {
         for (account, balance) in changes {
             self.balance(account).store(balance, Relaxed);
         }
+        self.transfers.fetch_add(1, Relaxed);
     }
 }
 

@@ -4,8 +4,9 @@
 //! annotated functions in `threads` exclude each other, so no money is lost. `--no-lock` shows what
 //! happens without them; `--tasks` runs the workers as tokio tasks. `--sentinel` takes the locks on
 //! servers of their own, whose primary freezes half way: a lock may then have two holders for a
-//! moment, and the storage accepts only the one with the higher token. The first process only fills
-//! the accounts, starts the others, and adds up the balances at the end.
+//! moment, and the storage accepts only the one with the higher token. `--cluster` takes them in a
+//! Redis Cluster, where their slots move to another node before that one freezes. The first process
+//! only fills the accounts, starts the others, and adds up the balances at the end.
 
 mod ledger;
 mod options;
@@ -62,7 +63,7 @@ fn transfer<'a>(
     servers: &Servers,
 ) -> anyhow::Result<Report<'a>> {
     ledger.fill()?;
-    let before = ledger.total()?;
+    let before = ledger.total()?.money;
     let (counts, elapsed) = processes::run(options, ledger, servers)?;
     let after = ledger.total()?;
     Ok(Report { options, before, after, counts, elapsed })

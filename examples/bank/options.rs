@@ -5,6 +5,7 @@ use anyhow::ensure;
 
 /// Transfer money between accounts in Redis, from several processes at once
 #[derive(Clone, clap::Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of a command line")]
 pub struct Options {
     /// Processes that transfer at the same time
     #[arg(long, default_value_t = 4)]
@@ -30,6 +31,9 @@ pub struct Options {
     /// Take the locks on servers that Sentinels watch, and freeze their primary half way
     #[arg(long, conflicts_with = "no_lock")]
     pub sentinel: bool,
+    /// Take the locks in a Redis Cluster, move their slots, and freeze the node that has them then
+    #[arg(long, conflicts_with_all = ["no_lock", "sentinel"])]
+    pub cluster: bool,
     /// The process that started this one
     #[arg(long, hide = true)]
     pub child_of: Option<u32>,
@@ -43,6 +47,11 @@ impl Options {
             "a transfer needs two accounts: set --accounts to at least twice --branches"
         );
         Ok(())
+    }
+
+    /// Whether another server takes the place of the one with the locks.
+    pub fn fails_over(&self) -> bool {
+        self.sentinel || self.cluster
     }
 
     /// What does not divide by the number of branches is left out.

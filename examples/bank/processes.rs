@@ -24,9 +24,9 @@ const REFRESH_INTERVAL: Duration = Duration::from_millis(100);
 /// The longest that a process may transfer nothing. A failover costs a few seconds.
 const STANDSTILL_LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs all processes, with a failover half way if there are Sentinels. Returns their counts and
-/// the elapsed time. If the balances are in the memory of this process, groups of threads replace
-/// the processes.
+/// Runs all processes, and what happens to their servers meanwhile. Returns their counts and the
+/// elapsed time. If the balances are in the memory of this process, groups of threads replace the
+/// processes.
 pub fn run(
     options: &Options,
     ledger: &Ledger,
@@ -60,30 +60,38 @@ pub fn run(
             }
             is_done()
         };
-        let half = options.duration() / 2;
-        wait(half, &|| false);
-        let mut all_go_on = true;
-        if options.sentinel {
-            let mut go_on = || {
-                let before = counts_by_process.counts().clone();
-                all_go_on &= wait(STANDSTILL_LIMIT, &|| counts_by_process.all_exceed(&before));
-            };
-            go_on();
-            // Panics if there is no new primary.
-            let failover = scope.spawn(|| progress.suspend(|| servers.fail_over()));
-            if failover.join().is_ok() {
-                go_on();
-            } else {
-                all_go_on = false;
-            }
-        }
-        wait(half, &|| false);
+        let events = servers.events();
+        let share = options.duration() / (1 + u32::try_from(events.len())?);
+        // Whether each process transfers.
+        let go_on = || {
+            let before = counts_by_process.counts().clone();
+            let each_goes_on = wait(STANDSTILL_LIMIT, &|| counts_by_process.all_exceed(&before));
+            wait(share, &|| false);
+            each_goes_on
+        };
+        let mut events = events.into_iter();
+        let all_go_on = go_on()
+            && events.all(|event| {
+                let before = counts_by_process.restart_longest();
+                // Panics if what it waits for does not happen.
+                let happened = scope.spawn(|| progress.suspend(event)).join().is_ok();
+                let each_goes_on = happened && go_on();
+                let after = counts_by_process.total();
+                progress.suspend(|| {
+                    println!(
+                        "              the longest transfer took {:.1?}, {} were interrupted",
+                        Duration::from_micros(after.longest_micros),
+                        after.interrupted - before.interrupted
+                    );
+                });
+                each_goes_on
+            });
         worker::stop();
         progress.finish_and_clear();
         for monitor in monitors {
             monitor.join().map_err(|_| anyhow!("a thread panicked"))??;
         }
-        ensure!(all_go_on, "not each process transferred before and after the failover");
+        ensure!(all_go_on, "not each process transferred all the time");
         let counts = counts_by_process.counts().clone();
         Ok((counts, start.elapsed()))
     })
@@ -141,9 +149,18 @@ impl CountsByProcess {
         clippy::unnecessary_wraps,
         reason = "a child's report to its parent, of the same type, can fail"
     )]
-    fn show(&self, process: usize, counts: Counts) -> anyhow::Result<()> {
-        self.counts()[process] = counts;
+    fn show(&self, process: usize, mut counts: Counts) -> anyhow::Result<()> {
+        let shown = &mut self.counts()[process];
+        counts.longest_micros = counts.longest_micros.max(shown.longest_micros);
+        *shown = counts;
         Ok(())
+    }
+
+    /// The longest transfer will be that from now on. Returns the total so far.
+    fn restart_longest(&self) -> Counts {
+        let total = self.total();
+        self.counts().iter_mut().for_each(|counts| counts.longest_micros = 0);
+        total
     }
 
     fn total(&self) -> Counts {

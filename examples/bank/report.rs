@@ -2,6 +2,7 @@ use std::fmt;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::ledger::Total;
 use crate::options::Options;
 use crate::processes::rate;
 use crate::tally::Counts;
@@ -9,23 +10,29 @@ use crate::tally::Counts;
 pub struct Report<'a> {
     pub options: &'a Options,
     pub before: i64,
-    pub after: i64,
+    pub after: Total,
     /// One for each process.
     pub counts: Vec<Counts>,
     pub elapsed: Duration,
 }
 
 impl Report<'_> {
-    /// Lost money is a failure, unless the locks were off. So is a token that is too low, unless
-    /// there was a failover, which the storage makes up for.
+    /// Lost money is a failure, unless the locks were off. So is a transfer that was not written,
+    /// and a token that is too low, unless there was a failover, which the storage makes up for.
     pub fn exit_code(&self) -> ExitCode {
-        let in_order = self.total().out_of_order == 0 || self.options.sentinel;
-        let sound = self.before == self.after && in_order;
+        let in_order = self.total().out_of_order == 0 || self.options.fails_over();
+        let sound = self.before == self.after.money && self.are_written() && in_order;
         if sound || self.options.no_lock { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
     fn total(&self) -> Counts {
         self.counts.iter().copied().sum()
+    }
+
+    /// One that has lost its lock may have been written before.
+    fn are_written(&self) -> bool {
+        let Counts { transfers, interrupted, .. } = self.total();
+        (transfers..=transfers + interrupted).contains(&self.after.transfers)
     }
 
     /// The smallest and largest share. Waiters are served in order, so the shares are similar.
@@ -36,7 +43,7 @@ impl Report<'_> {
     }
 
     fn verdict(&self) -> String {
-        match self.after - self.before {
+        match self.after.money - self.before {
             0 => "intact".to_owned(),
             lost @ ..0 => format!("NOT INTACT, {} lost", -lost),
             made => format!("NOT INTACT, {made} created"),
@@ -63,10 +70,12 @@ impl fmt::Display for Report<'_> {
             writeln!(f, "re-entered    {} calls", counts.reentered)?;
             writeln!(f, "fences        {}", self.fences())?;
         }
-        if self.options.sentinel {
+        if self.options.fails_over() {
             writeln!(f, "interrupted   {} transfers", counts.interrupted)?;
         }
+        let written = if self.are_written() { "all" } else { "NOT ALL" };
+        writeln!(f, "written       {} transfers: {written}", self.after.transfers)?;
         writeln!(f, "sum before    {}", self.before)?;
-        write!(f, "sum after     {}: {}", self.after, self.verdict())
+        write!(f, "sum after     {}: {}", self.after.money, self.verdict())
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::iter::Sum;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use distlock::{Hold, LockError};
@@ -15,6 +16,7 @@ use crate::options::Options;
 pub struct Tally {
     transfers: AtomicU64,
     interrupted: AtomicU64,
+    longest_micros: AtomicU64,
     acquired: AtomicU64,
     reentered: AtomicU64,
     out_of_order: AtomicU64,
@@ -27,6 +29,7 @@ impl Tally {
         Self {
             transfers: AtomicU64::new(0),
             interrupted: AtomicU64::new(0),
+            longest_micros: AtomicU64::new(0),
             acquired: AtomicU64::new(0),
             reentered: AtomicU64::new(0),
             out_of_order: AtomicU64::new(0),
@@ -36,10 +39,17 @@ impl Tally {
 
     /// Counts a transfer by its result. A failover may cost a call its lock, or make it wait for a
     /// server for too long: such a transfer has not taken place, and the worker goes on.
-    pub fn transferred(&self, result: anyhow::Result<()>, options: &Options) -> anyhow::Result<()> {
+    pub fn transferred(
+        &self,
+        result: anyhow::Result<()>,
+        elapsed: Duration,
+        options: &Options,
+    ) -> anyhow::Result<()> {
+        let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        self.longest_micros.fetch_max(micros, Relaxed);
         match result {
             Ok(()) => self.transfers.fetch_add(1, Relaxed),
-            Err(error) if options.sentinel && is_without_lock(&error) => {
+            Err(error) if options.fails_over() && is_without_lock(&error) => {
                 self.interrupted.fetch_add(1, Relaxed)
             }
             Err(error) => return Err(error),
@@ -60,10 +70,12 @@ impl Tally {
         counter.fetch_add(1, Relaxed);
     }
 
-    pub fn counts(&self) -> Counts {
+    /// The counts so far. The longest transfer is that since the call before.
+    pub fn take_counts(&self) -> Counts {
         Counts {
             transfers: self.transfers.load(Relaxed),
             interrupted: self.interrupted.load(Relaxed),
+            longest_micros: self.longest_micros.swap(0, Relaxed),
             acquired: self.acquired.load(Relaxed),
             reentered: self.reentered.load(Relaxed),
             out_of_order: self.out_of_order.load(Relaxed),
@@ -85,6 +97,8 @@ pub struct Counts {
     pub transfers: u64,
     /// Transfers that have lost their lock, or have not got it.
     pub interrupted: u64,
+    /// The time that the longest transfer took, with its waits.
+    pub longest_micros: u64,
     /// Calls that acquired the lock.
     pub acquired: u64,
     /// Calls that re-entered it.
@@ -96,8 +110,12 @@ pub struct Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { transfers, interrupted, acquired, reentered, out_of_order } = self;
-        write!(f, "{transfers} {interrupted} {acquired} {reentered} {out_of_order}")
+        let Self { transfers, interrupted, longest_micros, acquired, reentered, out_of_order } =
+            self;
+        write!(
+            f,
+            "{transfers} {interrupted} {longest_micros} {acquired} {reentered} {out_of_order}"
+        )
     }
 }
 
@@ -112,6 +130,7 @@ impl FromStr for Counts {
         Ok(Self {
             transfers: next()?,
             interrupted: next()?,
+            longest_micros: next()?,
             acquired: next()?,
             reentered: next()?,
             out_of_order: next()?,
@@ -124,6 +143,7 @@ impl Sum for Counts {
         all.fold(Self::default(), |sum, counts| Self {
             transfers: sum.transfers + counts.transfers,
             interrupted: sum.interrupted + counts.interrupted,
+            longest_micros: sum.longest_micros.max(counts.longest_micros),
             acquired: sum.acquired + counts.acquired,
             reentered: sum.reentered + counts.reentered,
             out_of_order: sum.out_of_order + counts.out_of_order,

@@ -1,6 +1,7 @@
 //! The same transfers as in `threads`, for workers that are tokio tasks.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use distlock::{Fence, distributed_lock};
 use tokio::runtime::Runtime;
@@ -62,12 +63,13 @@ impl Worker {
     async fn work(mut self, options: Arc<Options>) -> anyhow::Result<()> {
         while !is_over() {
             let transfer = Transfer::random(&options);
+            let start = Instant::now();
             let transferred = if options.no_lock {
                 self.transfer_without_lock(&transfer).await
             } else {
                 self.transfer(&transfer).await
             };
-            self.tally.transferred(transferred, &options)?;
+            self.tally.transferred(transferred, start.elapsed(), &options)?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The transfers, and workers that are threads.
 
 use std::thread;
+use std::time::Instant;
 
 use anyhow::anyhow;
 use distlock::{Fence, distributed_lock};
@@ -59,12 +60,13 @@ impl Worker<'_> {
     fn work(&mut self, options: &Options) -> anyhow::Result<()> {
         while !is_over() {
             let transfer = Transfer::random(options);
+            let start = Instant::now();
             let transferred = if options.no_lock {
                 self.transfer_without_lock(&transfer)
             } else {
                 self.transfer(&transfer)
             };
-            self.tally.transferred(transferred, options)?;
+            self.tally.transferred(transferred, start.elapsed(), options)?;
         }
         Ok(())
     }

@@ -43,10 +43,10 @@ pub fn run(
         });
         while !work.is_finished() {
             thread::sleep(REPORT_INTERVAL);
-            report(tally.counts())?;
+            report(tally.take_counts())?;
         }
         work.join().map_err(|_| anyhow!("a worker panicked"))??;
-        report(tally.counts())
+        report(tally.take_counts())
     })
 }
 
