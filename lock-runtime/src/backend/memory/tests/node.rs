@@ -118,15 +118,15 @@ fn a_loss_of_data_is_waited_out_on_the_node_that_a_slot_was_migrated_to() {
 #[test]
 fn a_hold_is_put_back_before_the_tokens_are_opened_and_they_go_on_above_it() {
     let mut both = Both::node(KEY);
-    let known = both.granted(once(request_id(1)));
+    both.granted(once(request_id(1)));
     assert!(both.release(request_id(1)));
     both.promote(7);
-    // A token that the other master drew after the promoted one had copied its last command.
-    let lost = Fence::new(known.get() + 5_000_000_000);
+    // The other master drew it after this one had copied its last command; its clock is ahead.
+    let lost = Fence::new(both.now_us() + 60_000_000);
     assert_eq!(both.reclaimed(2, lost), ReclaimReply::Held);
     assert_eq!(both.reclaimed(2, lost), ReclaimReply::Held, "it is there");
     assert!(both.release(request_id(2)));
-    let lower = Fence::new(known.get() + 4_000_000_000);
+    let lower = Fence::new(lost.get() - 1_000);
     assert_eq!(both.reclaimed(3, lower), ReclaimReply::Held, "one lost before it");
     assert!(both.release(request_id(3)));
     let opened = both.open_beside(NOTHING_SEEN, BOUND, Duration::ZERO, true, &[]);
