@@ -136,7 +136,10 @@ impl Findings {
         switch: &Switch,
         calls: &HashMap<Request, Call>,
     ) {
-        let of_new = |call: &&Call| call.fence > switch.clock_us && call.process != LEADER;
+        let of_new = |call: &&Call| {
+            let is_above = call.fence > switch.clock_us;
+            is_above && switch.keys.contains(&call.key) && call.process != LEADER
+        };
         let first = calls.values().filter(of_new).filter_map(|call| call.acquired).min();
         let Some(first) = first else {
             self.wrong.push("the new primary granted nothing".to_owned());

@@ -1,6 +1,7 @@
 //! The servers of a trial, and how another one becomes the primary.
 
 use std::io;
+use std::ops::Range;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -29,8 +30,10 @@ pub(super) enum Servers {
 }
 
 /// When it happened.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Switch {
+    /// The keys that have another primary by then.
+    pub(super) keys: Vec<u32>,
     /// Just before something was done to the primary.
     pub(super) fault: Nanos,
     /// The new primary has accepted writes for at most a poll.
@@ -127,7 +130,7 @@ fn watched(all: &Sentinels, kind: FailoverKind, workers: &[u32], span: Duration)
         }
         _ => {}
     }
-    Switch { fault, accepts, named, clock_us }
+    Switch { keys: all_keys().collect(), fault, accepts, named, clock_us }
 }
 
 fn named(all: &Replicated, kind: FailoverKind, span: Duration) -> Switch {
@@ -151,15 +154,22 @@ fn named(all: &Replicated, kind: FailoverKind, span: Duration) -> Switch {
         old.command(&["CLIENT", "UNPAUSE"]);
     }
     let accepts = clock::now();
-    Switch { fault, accepts, named: accepts, clock_us }
+    Switch { keys: all_keys().collect(), fault, accepts, named: accepts, clock_us }
+}
+
+fn all_keys() -> Range<u32> {
+    0..Workload::Failover.keys()
 }
 
 fn clustered(all: &Cluster, kind: FailoverKind, span: Duration) -> Switch {
     let slot_of = |key| all.slot_of(&hold_name(key));
-    let slots: Vec<_> = (0..Workload::Failover.keys()).map(slot_of).collect();
+    let slots: Vec<_> = all_keys().map(slot_of).collect();
     let old = all.owner_of(slots[0]);
+    let is_of_old = |key: &u32| all.owner_of(slot_of(*key)) == old;
+    let mut keys: Vec<_> = all_keys().filter(is_of_old).collect();
     let (fault, mut clock_us) = (clock::now(), wall_clock_us());
     if kind == FailoverKind::Reshard {
+        keys = all_keys().collect();
         for _ in 0..MOVES {
             for &slot in &slots {
                 all.migrate(slot, (all.owner_of(slot) + 1) % SERVERS);
@@ -182,7 +192,7 @@ fn clustered(all: &Cluster, kind: FailoverKind, span: Duration) -> Switch {
     if kind == FailoverKind::ClusterThaw {
         all.node(old).resume();
     }
-    Switch { fault, accepts, named: accepts, clock_us }
+    Switch { keys, fault, accepts, named: accepts, clock_us }
 }
 
 /// Waits until the others have all that the paused primary has done.
