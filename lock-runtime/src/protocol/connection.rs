@@ -321,6 +321,7 @@ impl Protocol {
         }
         self.renew_due(now);
         for (_, id) in order {
+            self.open_for_waiter(now, id);
             self.update(now, id, |request, cx| request.resume(cx));
         }
     }

@@ -271,6 +271,15 @@ impl Protocol {
             .collect()
     }
 
+    /// A request that waited on another master is served by a release here only once the tokens of
+    /// its slot are open.
+    pub(crate) fn open_for_waiter(&mut self, now: Timestamp, id: RequestId) {
+        let request = self.requests.get(&id).filter(|request| request.has_queued());
+        if let Some(slot) = request.and_then(|request| request.slot) {
+            self.open_tokens(now, slot);
+        }
+    }
+
     /// Opens the tokens of a slot for this master, unless that is under way. A failover is waited
     /// out from when it was connected to, not from when a slot is first used after that.
     pub(crate) fn open_tokens(&mut self, now: Timestamp, slot: Slot) {

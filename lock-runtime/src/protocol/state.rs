@@ -375,6 +375,11 @@ impl RequestState {
         matches!(self.phase, Phase::Held(_))
     }
 
+    /// Whether it waits, and has queued on some connection.
+    pub(crate) fn has_queued(&self) -> bool {
+        self.waiting().is_some() && self.ticket.is_some()
+    }
+
     /// A new request.
     pub(crate) fn start(&mut self, cx: &mut Context<'_>) {
         let Some(waiting) = self.waiting() else { return };
