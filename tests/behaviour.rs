@@ -5,6 +5,7 @@ mod support;
 mod behaviour {
     mod bounds;
     mod cancel;
+    mod cluster;
     mod connecting;
     mod credentials;
     mod deadlock;

@@ -200,12 +200,23 @@ impl Cluster {
     /// If that takes too long.
     pub fn fail_over(&self, primary: usize) {
         let replica = self.partner_of(primary);
-        // It is refused while the replica has not copied its primary.
-        eventually(LIMIT, "the failover has begun", || {
-            self.node(replica).ask::<Value>(&["CLUSTER", "FAILOVER"]).is_some()
-        });
+        self.begin_failover(primary, &[]);
         self.wait_for_primary(replica);
         self.wait_until_settled();
+    }
+
+    /// Orders the replica of a primary to take its place, with the options of `CLUSTER FAILOVER`.
+    ///
+    /// # Panics
+    ///
+    /// If it refuses for long.
+    pub fn begin_failover(&self, primary: usize, options: &[&str]) {
+        let replica = self.partner_of(primary);
+        // It refuses while it has not copied its primary.
+        eventually(LIMIT, "the failover has begun", || {
+            let order = [&["CLUSTER", "FAILOVER"], options].concat();
+            self.node(replica).ask::<Value>(&order).is_some()
+        });
     }
 
     /// Waits until this node is a primary with slots.
