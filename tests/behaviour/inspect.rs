@@ -214,12 +214,12 @@ fn in_a_cluster_each_key_is_seen_as_its_node_has_it() {
             until_waiting(&locks, key, 1);
             let here = scope.spawn(|| locks.mutex(key).acquire_blocking().map(drop));
             until_waiting(&locks, key, 2);
-            for (manager, waiting) in [(&locks, 2), (&others, 1)] {
+            for (manager, waiting) in [(&locks, 2_usize), (&others, 1)] {
                 let seen = inspect(manager, key);
                 let holder = seen.holder.expect("it is held");
                 assert_eq!((holder.fence, holder.pid), (guard.fence(), std::process::id()));
                 assert!(seen.expires_in > Some(Duration::from_secs(15)), "{:?}", seen.expires_in);
-                assert_eq!((seen.waiting, seen.waiters.len()), (waiting, waiting as usize));
+                assert_eq!((seen.waiting, seen.waiters.len()), (waiting as u64, waiting));
                 assert_eq!(seen.pause, None);
                 primaries.push(seen.primary.expect("tokens were drawn"));
             }

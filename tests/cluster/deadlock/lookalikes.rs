@@ -66,7 +66,7 @@ async fn until(locks: &LockManager, key: &str, is: fn(&Inspection) -> bool) {
 }
 
 /// Released before the key around it: in a cluster the nodes of the two might execute the releases
-/// in the other order. Then an outsider that is early for its next round would make a real deadlock.
+/// in the other order, and an outsider that is early for its next round makes a real deadlock.
 #[distributed_lock("{key}", manager = locks, release = confirmed)]
 async fn takes(locks: &LockManager, key: &str) -> Result<(), LockError> {
     Ok(())
