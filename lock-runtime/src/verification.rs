@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::acquire::core::CoreSettings;
 use crate::acquire::options::Options;
 use crate::api::manager::LockManager;
-use crate::link::handle::{LinkHandle, Links};
+use crate::link::handle::LinkHandle;
+use crate::link::links::Links;
 use crate::types::fence::Fence;
 
 pub use crate::backend::memory::store::MemoryStore;

@@ -15,7 +15,8 @@ use crate::acquire::options::{
     Options, check_clock_margin, check_confirm, check_max_hold, check_min_hold, check_ttl,
 };
 use crate::error::{ClosedReason, LockError};
-use crate::link::handle::{LinkHandle, Links, Setup};
+use crate::link::handle::{LinkHandle, Setup};
+use crate::link::links::Links;
 use crate::link::wait::drive;
 use crate::local::key_queue::{QueueContext, QueueTable};
 use crate::local::queue::{AcquireParams, LeaseTerms};

@@ -8,7 +8,8 @@ use std::iter::successors;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::error::LockError;
-use crate::link::handle::{LinkHandle, Links, Setup, start};
+use crate::link::handle::{LinkHandle, Setup};
+use crate::link::links::{Links, start};
 use crate::local::key_queue::{QueueContext, QueueTable};
 use crate::types::replicas::Replicas;
 

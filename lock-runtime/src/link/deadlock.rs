@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 
 use crate::link::effect::{LookAnswer, WaitRegistration};
 use crate::link::fleet::Fleet;
-use crate::link::handle::{LinkHandle, Links};
+use crate::link::handle::LinkHandle;
+use crate::link::links::Links;
 use crate::protocol::cycle_watch::CycleWatch;
 use crate::protocol::request::{CommandError, CommandId};
 use crate::types::request_id::RequestId;

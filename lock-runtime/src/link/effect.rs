@@ -4,7 +4,6 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
 
-use crate::link::Link;
 use crate::local::key_queue::KeyQueue;
 use crate::protocol::request::{CommandError, CommandId, Failure, Redirect};
 use crate::types::owner_info::OwnerInfo;
@@ -49,6 +48,9 @@ impl WaitRegistration {
     }
 }
 
+/// Passes a reply on to another link. Not with this one locked.
+pub(crate) type AnswerElsewhere = Box<dyn FnOnce(Result<Reply, CommandError>) + Send>;
+
 /// Who gets the reply to a command.
 pub(crate) enum ReplyTo {
     Protocol(CommandId),
@@ -56,18 +58,7 @@ pub(crate) enum ReplyTo {
     /// Deadlock detection in a cluster.
     Look(oneshot::Sender<LookAnswer>),
     /// The protocol of another link: its node has sent the command here.
-    Elsewhere(Weak<Link>, CommandId),
-}
-
-/// The reply to a command of another link.
-pub(crate) fn answer_elsewhere(
-    link: &Weak<Link>,
-    id: CommandId,
-    reply: Result<Reply, CommandError>,
-) {
-    if let Some(link) = link.upgrade() {
-        link.submit(|router, now| router.answered_elsewhere(now, id, reply));
-    }
+    Elsewhere(AnswerElsewhere),
 }
 
 /// What touches a caller. It may lock a queue, wake a waker, ask the link for something, or run

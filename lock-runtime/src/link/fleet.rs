@@ -27,11 +27,11 @@ use crate::backend::ConnectError;
 use crate::backend::redis::address::NodeAddress;
 use crate::backend::redis::cluster::topology::Topology;
 use crate::backend::socket::Signal;
-use crate::link::Link;
-use crate::link::effect::{LookAnswer, answer_elsewhere};
+use crate::link::effect::{AnswerElsewhere, LookAnswer};
 use crate::link::handle::LinkHandle;
 use crate::link::router::{Router, TimerTarget};
 use crate::link::wait::drive;
+use crate::link::{Link, OtherLinks};
 use crate::local::key_queue::{IoHandle, KeyQueue};
 use crate::local::lease::{Answer, Callback};
 use crate::protocol::node::LivingMarks;
@@ -64,14 +64,14 @@ pub(crate) struct Fleet {
 struct Table {
     /// For each slot the place of its link.
     owners: Vec<u16>,
-    nodes: Vec<Node>,
+    nodes: Vec<NodeLink>,
     /// The places of the nodes that have slots by the latest discovery, also while their requests
     /// are still to be moved.
     masters: BTreeSet<u16>,
 }
 
 #[derive(Clone)]
-struct Node {
+struct NodeLink {
     /// `None` for the first one.
     address: Option<NodeAddress>,
     link: LinkHandle,
@@ -110,7 +110,7 @@ impl Table {
         &self.nodes[usize::from(self.owners[usize::from(slot.number())])].link
     }
 
-    fn node_of(&self, link: &Link) -> Option<&Node> {
+    fn node_of(&self, link: &Link) -> Option<&NodeLink> {
         self.nodes.iter().find(|node| std::ptr::eq(&raw const **node.link.link(), link))
     }
 
@@ -124,7 +124,7 @@ impl Table {
         let mut has_slots = vec![false; self.nodes.len()];
         self.owners.iter().for_each(|&place| has_slots[usize::from(place)] = true);
         let mut places = vec![NO_NODE; self.nodes.len()];
-        let mut nodes: Vec<Node> = Vec::new();
+        let mut nodes: Vec<NodeLink> = Vec::new();
         for (place, node) in self.nodes.iter().enumerate() {
             let stays = node.address.as_ref().is_none_or(|address| guests.contains(address));
             if stays || has_slots[place] {
@@ -147,7 +147,7 @@ impl Fleet {
         resolve: Resolve,
     ) -> io::Result<Arc<Self>> {
         let signal = Arc::new(Signal::new()?);
-        let first = Node { address: None, link: first };
+        let first = NodeLink { address: None, link: first };
         let table = Table {
             owners: vec![NO_NODE; Slot::COUNT],
             nodes: vec![first],
@@ -161,7 +161,8 @@ impl Fleet {
             news: News { signal, heard: Mutex::default() },
             changing: Mutex::new(()),
         });
-        fleet.first().link().belong_to(&fleet);
+        let others: Weak<dyn OtherLinks> = Arc::downgrade(&fleet) as _;
+        fleet.first().link().belong_to(others);
         Ok(fleet)
     }
 
@@ -250,8 +251,9 @@ impl Fleet {
         for address in used.into_iter().chain(guests) {
             if table.place_of(address).is_none() {
                 let link = open(address)?;
-                link.link().belong_to(self);
-                table.nodes.push(Node { address: Some(address.clone()), link });
+                let others: Weak<dyn OtherLinks> = Arc::downgrade(self) as _;
+                link.link().belong_to(others);
+                table.nodes.push(NodeLink { address: Some(address.clone()), link });
             }
         }
         let place_of = |node: &u16| table.place_of(&found.nodes[usize::from(*node)]);
@@ -362,41 +364,8 @@ impl Fleet {
         self.first().link().connect_failed(error);
     }
 
-    /// The node of this link has refused a command because another one has the slot.
-    pub(crate) fn redirected(&self, from: &Link, Redirect { slot, address }: Redirect) {
-        let node = self.table().node_of(from).and_then(|from| self.resolve(&address, from));
-        self.news.add(|heard| {
-            heard.is_doubtful = true;
-            heard.redirects.extend(node.map(|node| (slot, node)));
-        });
-    }
-
-    fn resolve(&self, address: &str, from: &Node) -> Option<NodeAddress> {
+    fn resolve(&self, address: &str, from: &NodeLink) -> Option<NodeAddress> {
         (self.resolve)(address, from.address.as_ref()?)
-    }
-
-    /// The table may be out of date.
-    pub(crate) fn look_again(&self) {
-        self.news.add(|heard| heard.is_doubtful = true);
-    }
-
-    /// Sends a command about a slot that is being moved to the node at this address. The answer is
-    /// for this link.
-    pub(crate) fn send_asking(&self, from: &Link, id: CommandId, command: Command, address: &str) {
-        let table = self.table();
-        let Some(node) = table.node_of(from) else { return };
-        let (from, to) = (Arc::downgrade(node.link.link()), self.resolve(address, node));
-        let place = to.as_ref().and_then(|to| table.place_of(to)).map(usize::from);
-        let target = place.map(|place| &table.nodes[place].link);
-        let sent = target.and_then(|to| to.link().send_asking(Weak::clone(&from), id, command));
-        if sent.is_none() {
-            let why = format!("{address}, to which the slot is being moved, is not connected yet");
-            self.news.add(|heard| {
-                heard.is_doubtful = true;
-                heard.guests.extend(to);
-            });
-            answer_elsewhere(&from, id, Err(CommandError::TryAgain(why)));
-        }
     }
 
     fn lock_changes(&self) -> MutexGuard<'_, ()> {
@@ -426,6 +395,57 @@ impl Fleet {
 impl Drop for Fleet {
     fn drop(&mut self) {
         self.news.signal.close();
+    }
+}
+
+impl OtherLinks for Fleet {
+    fn stage(&self, key: &str, ask: &mut dyn FnMut(&mut Router, Timestamp)) {
+        Self::stage(self, key, ask);
+    }
+
+    fn run(&self, key: &str) {
+        self.link_of(key).link().run();
+    }
+
+    fn redirected(&self, from: &Link, Redirect { slot, address }: Redirect) {
+        let node = self.table().node_of(from).and_then(|from| self.resolve(&address, from));
+        self.news.add(|heard| {
+            heard.is_doubtful = true;
+            heard.redirects.extend(node.map(|node| (slot, node)));
+        });
+    }
+
+    fn look_again(&self) {
+        self.news.add(|heard| heard.is_doubtful = true);
+    }
+
+    fn send_asking(&self, from: &Link, id: CommandId, command: Command, address: &str) {
+        let table = self.table();
+        let Some(node) = table.node_of(from) else { return };
+        let (from, to) = (Arc::downgrade(node.link.link()), self.resolve(address, node));
+        let place = to.as_ref().and_then(|to| table.place_of(to)).map(usize::from);
+        let target = place.map(|place| &table.nodes[place].link);
+        let answer: AnswerElsewhere = Box::new(move |reply| {
+            if let Some(link) = from.upgrade() {
+                link.submit(|router, now| router.answered_elsewhere(now, id, reply));
+            }
+        });
+        let sent = match target {
+            Some(to) => to.link().send_asking(command, answer),
+            None => Err(answer),
+        };
+        if let Err(answer) = sent {
+            let why = format!("{address}, to which the slot is being moved, is not connected yet");
+            self.news.add(|heard| {
+                heard.is_doubtful = true;
+                heard.guests.extend(to);
+            });
+            answer(Err(CommandError::TryAgain(why)));
+        }
+    }
+
+    fn node_connected(&self) {
+        self.note_living();
     }
 }
 
@@ -497,6 +517,6 @@ impl IoHandle for Fleet {
     }
 
     fn run(&self, key: &str) {
-        self.link_of(key).link().run();
+        OtherLinks::run(self, key);
     }
 }

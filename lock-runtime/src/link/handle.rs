@@ -1,6 +1,5 @@
 //! What the layers above have of a link.
 
-use std::borrow::Cow;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -9,9 +8,7 @@ use tokio::sync::oneshot;
 use crate::backend::redis::cluster::Discovery;
 use crate::backend::server::Server;
 use crate::backend::socket::Signal;
-use crate::link::effect::InspectAnswer;
 use crate::link::exit::flush_at_exit;
-use crate::link::fleet::{Fleet, watch};
 use crate::link::router::{Router, TimerTarget};
 use crate::link::state::LinkState;
 use crate::link::wait::drive;
@@ -48,71 +45,6 @@ pub(crate) enum Deployment {
     Cluster(Arc<Discovery>, NodeContext),
 }
 
-/// The links of a manager.
-#[derive(Clone)]
-pub(crate) enum Links {
-    One(LinkHandle),
-    Cluster(Arc<Fleet>),
-}
-
-impl Links {
-    /// The link of this key, which may have another one later.
-    pub(crate) fn of(&self, key: &str) -> Cow<'_, LinkHandle> {
-        match self {
-            Self::One(link) => Cow::Borrowed(link),
-            Self::Cluster(fleet) => Cow::Owned(fleet.link_of(key)),
-        }
-    }
-
-    /// The one that has the timers.
-    pub(crate) fn first(&self) -> Cow<'_, LinkHandle> {
-        match self {
-            Self::One(link) => Cow::Borrowed(link),
-            Self::Cluster(fleet) => Cow::Owned(fleet.first()),
-        }
-    }
-
-    pub(crate) fn inspect(&self, key: &str) -> oneshot::Receiver<InspectAnswer> {
-        let (sender, receiver) = oneshot::channel();
-        let ask = |router: &mut Router, _| router.inspect(key.to_owned(), sender);
-        match self {
-            Self::One(link) => link.link().submit(ask),
-            Self::Cluster(fleet) => fleet.submit(key, ask),
-        };
-        receiver
-    }
-
-    pub(crate) fn has_panicked(&self) -> bool {
-        match self {
-            Self::One(link) => link.has_panicked(),
-            Self::Cluster(fleet) => fleet.links().iter().any(LinkHandle::has_panicked),
-        }
-    }
-
-    /// No link is opened from now on. Returns those that are open.
-    pub(crate) fn close(&self) -> Vec<LinkHandle> {
-        match self {
-            Self::One(link) => vec![link.clone()],
-            Self::Cluster(fleet) => fleet.close(),
-        }
-    }
-
-    /// Whether one command can acquire all these keys.
-    pub(crate) fn has_in_one_slot(&self, keys: &[&str]) -> bool {
-        match self {
-            Self::One(_) => true,
-            Self::Cluster(fleet) => fleet.has_in_one_slot(keys),
-        }
-    }
-
-    pub(crate) fn io_handle(&self) -> Arc<dyn IoHandle> {
-        match self {
-            Self::One(link) => link.io_handle(),
-            Self::Cluster(fleet) => Arc::clone(fleet) as Arc<dyn IoHandle>,
-        }
-    }
-}
-
 /// A caller's handle. When the last one is dropped the link releases everything and ends.
 #[derive(Clone)]
 pub(crate) struct LinkHandle(Arc<HandleInner>);
@@ -125,24 +57,6 @@ impl Drop for HandleInner {
     fn drop(&mut self) {
         self.link.submit(|router, now| router.shutdown(now, None));
     }
-}
-
-/// Makes a link and starts its keeper. It ends after a shutdown, or when the last handle is dropped
-/// and everything is released.
-pub(crate) fn start(setup: Setup) -> std::io::Result<Links> {
-    Ok(match setup.deployment.clone() {
-        Deployment::Server(server) => {
-            let handle = setup.link()?;
-            if server.is_local() {
-                threads::connect_at_once(handle.link(), &server);
-            }
-            handle.keep(Some(server))?;
-            Links::One(handle)
-        }
-        Deployment::Cluster(discovery, context) => {
-            Links::Cluster(watch::start(setup, discovery, &context)?)
-        }
-    })
 }
 
 impl Setup {
@@ -181,7 +95,7 @@ impl LinkHandle {
             keeper_signal,
             stop,
             delegated: Arc::new(Delegated::default()),
-            fleet: OnceLock::new(),
+            others: OnceLock::new(),
         };
         Ok(Self(Arc::new(HandleInner { link: Arc::new(link) })))
     }

@@ -23,6 +23,7 @@ pub(crate) mod exit;
 pub(crate) mod fleet;
 pub(crate) mod handle;
 pub(crate) mod keeper;
+pub(crate) mod links;
 #[cfg(all(distlock_verification, feature = "__shuttle"))]
 pub(crate) mod modelled;
 pub(crate) mod observe;
@@ -42,8 +43,7 @@ use tokio::sync::oneshot;
 
 use crate::backend::ConnectError;
 use crate::backend::socket::{Interest, Signal, Stream};
-use crate::link::effect::{Effect, LookAnswer};
-use crate::link::fleet::Fleet;
+use crate::link::effect::{AnswerElsewhere, Effect, LookAnswer};
 use crate::link::keeper::KeeperPlan;
 use crate::link::role::{Claim, Left, PartyId, PartyKind};
 use crate::link::router::{LogTopic, Router};
@@ -51,7 +51,7 @@ use crate::link::state::{LinkState, SOME_EFFECTS};
 use crate::local::key_queue::{KeyQueue, Reclaim};
 use crate::local::lease::Callback;
 use crate::local::queue::TickReport;
-use crate::protocol::request::{CommandId, Failure, Loss};
+use crate::protocol::request::{CommandId, Failure, Loss, Redirect};
 use crate::types::environment::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::types::environment::{ForkGuard, Mutex, MutexGuard, thread};
 use crate::types::request_id::RequestId;
@@ -83,7 +83,29 @@ pub(crate) struct Link {
     /// Code of users for the helper threads of the keeper.
     delegated: Arc<Delegated>,
     /// The links of the same cluster.
-    fleet: OnceLock<Weak<Fleet>>,
+    others: OnceLock<Weak<dyn OtherLinks>>,
+}
+
+/// The links of a cluster, as one of them needs them.
+pub(crate) trait OtherLinks: Send + Sync {
+    /// As [`Link::stage`], with the link that has this key at present.
+    fn stage(&self, key: &str, ask: &mut dyn FnMut(&mut Router, Timestamp));
+
+    /// As [`Link::run`], with that link.
+    fn run(&self, key: &str);
+
+    /// The node of this link has refused a command because another one has the slot.
+    fn redirected(&self, from: &Link, redirect: Redirect);
+
+    /// Sends a command about a slot that is being moved to the node at this address. The answer is
+    /// for this link.
+    fn send_asking(&self, from: &Link, id: CommandId, command: Command, address: &str);
+
+    /// Another node may have the slots of this one by now.
+    fn look_again(&self);
+
+    /// The node of a link is connected.
+    fn node_connected(&self);
 }
 
 /// What a party that waits does next.
@@ -142,17 +164,12 @@ impl Link {
 
     /// Why the server has not granted a request.
     fn blocked_by(&self, key: &str, id: RequestId) -> Failure {
-        let why = |router: &mut Router, _| router.blocked_by(id);
-        let failure = match self.fleet.get().map(Weak::upgrade) {
-            None => self.stage(why),
-            Some(fleet) => fleet.and_then(|fleet| fleet.stage(key, why)),
-        };
-        failure.unwrap_or(Failure::NoReply)
+        self.stage_about(key, |router, _| router.blocked_by(id)).unwrap_or(Failure::NoReply)
     }
 
     /// This is one of the links of a cluster.
-    pub(crate) fn belong_to(&self, fleet: &Arc<Fleet>) {
-        self.fleet.get_or_init(|| Arc::downgrade(fleet));
+    pub(crate) fn belong_to(&self, others: Weak<dyn OtherLinks>) {
+        self.others.get_or_init(|| others);
     }
 
     /// Passes something on to another link, with both locked. Only one thread at a time does that,
@@ -182,20 +199,22 @@ impl Link {
         self.locked_then_effects(|state, now| state.connect_failed(now, error));
     }
 
-    /// As [`Router::send_asking`]. `None` if there is no connection.
+    /// As [`Router::send_asking`]. Gives the answer back if there is no connection.
     pub(crate) fn send_asking(
         &self,
-        from: Weak<Self>,
-        id: CommandId,
         command: Command,
-    ) -> Option<()> {
-        let sent = self.locked_then_effects(|state, now| {
-            state.mark()?;
-            state.ask(now, |router, _| router.send_asking(from, id, command));
-            state.flush_unless_batched(now);
-            Some(())
+        answer: AnswerElsewhere,
+    ) -> Result<(), AnswerElsewhere> {
+        let mut answer = Some(answer);
+        self.locked_then_effects(|state, now| {
+            if state.mark().is_some()
+                && let Some(answer) = answer.take()
+            {
+                state.ask(now, |router, _| router.send_asking(command, answer));
+                state.flush_unless_batched(now);
+            }
         });
-        sent.flatten()
+        answer.map_or(Ok(()), Err)
     }
 
     /// Sends a command of deadlock detection. The keeper reads the answer if nobody else does.
@@ -445,32 +464,45 @@ impl Link {
                 self.submit(|router, now| router.send_probe(now, probe));
             }
             Effect::Redirected(redirect) => {
-                self.with_fleet(|fleet| fleet.redirected(self, redirect));
+                self.with_others(|others| others.redirected(self, redirect));
             }
             Effect::SendAsking(id, command, address) => {
-                self.with_fleet(|fleet| fleet.send_asking(self, id, command, &address));
+                self.with_others(|others| others.send_asking(self, id, command, &address));
             }
-            Effect::LookAgain => self.with_fleet(Fleet::look_again),
-            Effect::NodeConnected => self.with_fleet(Fleet::note_living),
+            Effect::LookAgain => self.with_others(|others| others.look_again()),
+            Effect::NodeConnected => self.with_others(|others| others.node_connected()),
             Effect::Run(act) => act(),
         }
     }
 
-    fn with_fleet(&self, act: impl FnOnce(&Fleet)) {
-        if let Some(fleet) = self.fleet.get().and_then(Weak::upgrade) {
-            act(&fleet);
+    fn with_others(&self, act: impl FnOnce(&dyn OtherLinks)) {
+        if let Some(others) = self.others.get().and_then(Weak::upgrade) {
+            act(&*others);
         }
     }
 
-    /// As [`Self::submit`], with the link that has this key at present.
-    fn submit_about<R>(
+    /// As [`Self::stage`], with the link that has this key at present.
+    fn stage_about<R>(
         &self,
         key: &str,
         ask: impl FnOnce(&mut Router, Timestamp) -> R,
     ) -> Option<R> {
-        match self.fleet.get() {
-            Some(fleet) => fleet.upgrade()?.submit(key, ask),
-            None => self.submit(ask),
+        if self.others.get().is_none() {
+            return self.stage(ask);
+        }
+        let (mut ask, mut answer) = (Some(ask), None);
+        self.with_others(|others| {
+            others.stage(key, &mut |router, now| answer = ask.take().map(|ask| ask(router, now)));
+        });
+        answer
+    }
+
+    /// The same, and sends what has come up.
+    fn submit_about(&self, key: &str, ask: impl FnOnce(&mut Router, Timestamp)) {
+        self.stage_about(key, ask);
+        match self.others.get() {
+            Some(_) => self.with_others(|others| others.run(key)),
+            None => self.run(),
         }
     }
 

@@ -16,9 +16,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::backend::Incoming;
-use crate::link::Link;
 use crate::link::effect::{
-    Effect, InspectAnswer, LookAnswer, NotInspected, ReplyTo, WaitRegistration, answer_elsewhere,
+    AnswerElsewhere, Effect, InspectAnswer, LookAnswer, NotInspected, ReplyTo, WaitRegistration,
 };
 use crate::link::observe;
 use crate::local::key_queue::KeyQueue;
@@ -357,9 +356,9 @@ impl Router {
                     self.answer(sender, inspected(Err(CommandError::ConnectionLost)));
                 }
                 ReplyTo::Look(sender) => self.answer(sender, Err(CommandError::ConnectionLost)),
-                ReplyTo::Elsewhere(link, id) => {
+                ReplyTo::Elsewhere(answer) => {
                     let lost = CommandError::TryAgain(because.clone());
-                    self.after(move || answer_elsewhere(&link, id, Err(lost)));
+                    self.after(move || answer(Err(lost)));
                 }
                 ReplyTo::Protocol(_) => {}
             }
@@ -386,8 +385,8 @@ impl Router {
                 self.note_redirect(&reply);
                 self.answer(sender, reply);
             }
-            Incoming::Reply(ReplyTo::Elsewhere(link, id), reply) => {
-                self.after(move || answer_elsewhere(&link, id, reply));
+            Incoming::Reply(ReplyTo::Elsewhere(answer), reply) => {
+                self.after(move || answer(reply));
             }
         }
     }
@@ -412,9 +411,9 @@ impl Router {
     }
 
     /// Sends a command of another link, whose slot is being moved to this node.
-    pub(crate) fn send_asking(&mut self, from: Weak<Link>, id: CommandId, command: Command) {
+    pub(crate) fn send_asking(&mut self, command: Command, answer: AnswerElsewhere) {
         let command = Command::Asking(Box::new(command));
-        self.batch.push((ReplyTo::Elsewhere(from, id), command));
+        self.batch.push((ReplyTo::Elsewhere(answer), command));
     }
 
     /// Another node has answered a command of this link.

@@ -155,8 +155,8 @@ pub(super) struct LocalWaiter<S> {
 pub(super) struct Actions<S> {
     /// Call the queue's `tick` at this instant.
     pub(super) wake_at: Option<Timestamp>,
-    /// Restart the `max_hold` of this lease, which goes to another caller of this process or is kept
-    /// for one.
+    /// Restart the `max_hold` of this lease, which goes to another caller of this process or is
+    /// kept for one.
     pub(super) reset_max_hold: Option<RequestId>,
     /// Release this lease, or cancel this request.
     pub(super) release: Option<RequestId>,

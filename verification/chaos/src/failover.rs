@@ -2,8 +2,8 @@
 //! valid at once where a failover loses writes.
 //!
 //! Three processes have long and short holds of six keys. In each trial one replica of two becomes
-//! the primary, by three Sentinels or behind a name, or the replica of one of the three primaries of
-//! a cluster does, or slots of that cluster move.
+//! the primary, by three Sentinels or behind a name, or the replica of one of the three primaries
+//! of a cluster does, or slots of that cluster move.
 
 mod findings;
 mod kind;

@@ -37,7 +37,8 @@ pub(crate) fn start(
     let resolver = Arc::clone(&discovery);
     let resolve = Box::new(move |text: &str, from: &_| resolver.address(text, from));
     let fleet = Fleet::new(context.space.clone(), first, Arc::clone(&context.living), resolve)?;
-    let watch = Watch { setup, discovery, signal: fleet.signal(), fleet: Arc::downgrade(&fleet) };
+    let watch =
+        TopologyWatch { setup, discovery, signal: fleet.signal(), fleet: Arc::downgrade(&fleet) };
     thread::Builder::new().name("distlock-cluster".to_owned()).spawn(move || {
         user_code::mark_io_thread();
         watch.run();
@@ -45,7 +46,7 @@ pub(crate) fn start(
     Ok(fleet)
 }
 
-struct Watch {
+struct TopologyWatch {
     setup: Setup,
     discovery: Arc<Discovery>,
     fleet: Weak<Fleet>,
@@ -53,7 +54,7 @@ struct Watch {
     signal: Arc<Signal>,
 }
 
-impl Watch {
+impl TopologyWatch {
     fn run(&self) {
         let mut failures = 0;
         while !self.signal.is_closed() {
