@@ -27,6 +27,7 @@ pub(crate) fn start(settings: Settings) -> (SimulatedLink, LockManager) {
 
 /// Whether a release is pending and nothing is scheduled for it.
 pub(crate) fn has_stalled_release(link: &SimulatedLink, now: Timestamp) -> bool {
-    let soon = now.plus(Duration::from_millis(100));
+    // A release that the server refuses for long is sent every 250 ms.
+    let soon = now.plus(Duration::from_millis(300));
     link.is_releasing() && !link.has_unsent() && link.due().is_none_or(|due| due > soon)
 }
