@@ -29,7 +29,6 @@ mod behaviour {
     mod paused_clock;
     mod permissions;
     mod preflight;
-    mod redis_cluster;
     mod reenter;
     mod refusals;
     mod released;

@@ -97,7 +97,9 @@ run() {
   # A Redis Cluster needs Redis 7. These are the names of tests with one, and of their modules.
   local skip=() name
   if [ "${1%% *}" = redis-6.2 ]; then
-    for name in _cluster of_a_node redis::cluster:: tests::node::; do skip+=(--skip "$name"); done
+    for name in _cluster of_a_node {behaviour,redis}::cluster:: tests::node::; do
+      skip+=(--skip "$name")
+    done
   fi
   # The whole workspace is selected, as in ./test.sh, so that nothing is built with other features.
   PATH=$path cargo test --workspace --quiet --no-fail-fast --test behaviour --test cluster \

@@ -10,6 +10,7 @@ use testkit::{Cluster, RedisServer, eventually};
 
 use crate::support::{LIMIT, inspect, until_free, until_waiting};
 
+mod connecting;
 mod failovers;
 mod moves;
 

@@ -1,3 +1,5 @@
+//! How the nodes of a cluster are found, and the rights that a user needs on them.
+
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
