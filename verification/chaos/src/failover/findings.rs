@@ -117,7 +117,7 @@ impl Findings {
             if of_key.map(|other| other.fence).max() > Some(call.fence + APART_US) {
                 self.stale.insert(request);
             }
-            let is_cut_off = kind == FailoverKind::Partition && call.process == 1;
+            let is_cut_off = kind.is_partition() && call.process == 1;
             let is_across =
                 at < switch.fault && call.released.is_none_or(|released| released > switch.named);
             if is_across && !is_cut_off {

@@ -31,8 +31,20 @@ pub enum FailoverKind {
     ClusterLossyCrash,
     /// In a cluster: as with `Thaw`.
     ClusterThaw,
+    /// In a cluster: the same, and a worker can reach only the paused node, for some time.
+    ClusterPartition,
+    /// In a cluster: `CLUSTER FAILOVER FORCE`. The old primary takes writes until it hears of it.
+    ClusterForce,
+    /// In a cluster: `CLUSTER FAILOVER TAKEOVER`. The other nodes do not agree before.
+    ClusterTakeover,
+    /// In a cluster: `CLUSTER FAILOVER`, and both nodes forget all scripts before and after it.
+    ClusterFlush,
     /// In a cluster: no failover. The slots of all keys move from node to node.
     Reshard,
+    /// In a cluster: no failover. A slot is open for seconds, before and after its keys have moved.
+    OpenSlot,
+    /// In a cluster: no failover. A slot moves a hundred times.
+    Storm,
 }
 
 impl FailoverKind {
@@ -46,8 +58,13 @@ impl FailoverKind {
                 | Self::Name
                 | Self::ClusterManual
                 | Self::ClusterCrash
-                | Self::Reshard
-        )
+                | Self::ClusterFlush
+        ) || self.moves_slots()
+    }
+
+    /// Whether slots move and no server takes the place of another.
+    pub(super) fn moves_slots(self) -> bool {
+        matches!(self, Self::Reshard | Self::OpenSlot | Self::Storm)
     }
 
     pub(super) fn has_name(self) -> bool {
@@ -61,14 +78,22 @@ impl FailoverKind {
                 | Self::ClusterCrash
                 | Self::ClusterLossyCrash
                 | Self::ClusterThaw
-                | Self::Reshard
-        )
+                | Self::ClusterPartition
+                | Self::ClusterForce
+                | Self::ClusterTakeover
+                | Self::ClusterFlush
+        ) || self.moves_slots()
+    }
+
+    /// Whether the first worker is on the side of the old primary.
+    pub(super) fn is_partition(self) -> bool {
+        matches!(self, Self::Partition | Self::ClusterPartition)
     }
 
     /// Whether its first grant tells how long the pause was: not if a process that is cut off may
     /// have all the locks that the others want, and not without a pause.
     pub(super) fn is_followed_by_a_pause(self) -> bool {
-        !matches!(self, Self::Partition | Self::Reshard)
+        !self.is_partition() && !self.moves_slots()
     }
 
     /// The pauses after it that make a difference.

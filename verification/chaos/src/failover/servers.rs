@@ -21,6 +21,10 @@ const POLL: Duration = Duration::from_millis(2);
 const SERVERS: usize = 3;
 /// How often each slot moves.
 const MOVES: usize = 4;
+/// How often one slot moves.
+const STORM: usize = 100;
+/// Of a cluster.
+const NODES: usize = 2 * SERVERS;
 
 #[derive(Debug)]
 pub(super) enum Servers {
@@ -77,7 +81,7 @@ impl Servers {
         match self {
             Self::Watched(all) => watched(all, kind, workers, span),
             Self::Named(all) => named(all, kind, span),
-            Self::Clustered(all) => clustered(all, kind, span),
+            Self::Clustered(all) => clustered(all, kind, workers, span),
         }
     }
 }
@@ -161,38 +165,91 @@ fn all_keys() -> Range<u32> {
     0..Workload::Failover.keys()
 }
 
-fn clustered(all: &Cluster, kind: FailoverKind, span: Duration) -> Switch {
+fn clustered(all: &Cluster, kind: FailoverKind, workers: &[u32], span: Duration) -> Switch {
     let slot_of = |key| all.slot_of(&hold_name(key));
     let slots: Vec<_> = all_keys().map(slot_of).collect();
-    let old = all.owner_of(slots[0]);
+    // The last key has short holds, so that the first grant of a new primary is noticed.
+    let last = slots[slots.len() - 1];
+    let old = all.owner_of(last);
     let is_of_old = |key: &u32| all.owner_of(slot_of(*key)) == old;
     let mut keys: Vec<_> = all_keys().filter(is_of_old).collect();
     let (fault, mut clock_us) = (clock::now(), wall_clock_us());
-    if kind == FailoverKind::Reshard {
+    let move_on = |slot: u16| all.migrate(slot, (all.owner_of(slot) + 1) % SERVERS);
+    match kind {
+        FailoverKind::Reshard => {
+            for _ in 0..MOVES {
+                slots.iter().copied().for_each(move_on);
+            }
+        }
+        FailoverKind::Storm => (0..STORM).for_each(|_| move_on(last)),
+        FailoverKind::OpenSlot => leave_open(all, last, span * 4),
+        _ => replace(all, kind, old, workers, span, || clock_us = wall_clock_us()),
+    }
+    if kind.moves_slots() {
         keys = all_keys().collect();
-        for _ in 0..MOVES {
-            for &slot in &slots {
-                all.migrate(slot, (all.owner_of(slot) + 1) % SERVERS);
-            }
-        }
-    } else {
-        let replica = all.partner_of(old);
-        match kind {
-            FailoverKind::ClusterManual => all.fail_over(old),
-            FailoverKind::ClusterLossyCrash => {
-                all.crash_with_loss(old, |_| thread::sleep(span));
-            }
-            FailoverKind::ClusterThaw => all.node(old).pause(),
-            _ => all.node(old).kill(),
-        }
-        all.wait_for_primary(replica);
-        clock_us = wall_clock_us();
     }
     let accepts = clock::now();
-    if kind == FailoverKind::ClusterThaw {
-        all.node(old).resume();
+    match kind {
+        FailoverKind::ClusterThaw => all.node(old).resume(),
+        FailoverKind::ClusterPartition => {
+            all.node(old).resume();
+            thread::sleep(span * 4);
+            (0..NODES).for_each(|node| all.proxy(node).heal());
+        }
+        _ => {}
     }
     Switch { keys, fault, accepts, named: accepts, clock_us }
+}
+
+/// Has the replica of a node take its place, and notes when it has.
+fn replace(
+    all: &Cluster,
+    kind: FailoverKind,
+    old: usize,
+    workers: &[u32],
+    span: Duration,
+    note: impl FnOnce(),
+) {
+    let replica = all.partner_of(old);
+    let flush = || {
+        for node in [old, replica] {
+            all.node(node).command(&["SCRIPT", "FLUSH"]);
+        }
+    };
+    match kind {
+        FailoverKind::ClusterManual => all.begin_failover(old, &[]),
+        FailoverKind::ClusterForce => all.begin_failover(old, &["FORCE"]),
+        FailoverKind::ClusterTakeover => all.begin_failover(old, &["TAKEOVER"]),
+        FailoverKind::ClusterFlush => {
+            flush();
+            all.begin_failover(old, &[]);
+        }
+        FailoverKind::ClusterLossyCrash => {
+            all.crash_with_loss(old, |_| thread::sleep(span));
+        }
+        FailoverKind::ClusterThaw => all.node(old).pause(),
+        FailoverKind::ClusterPartition => {
+            let others = (0..NODES).filter(|&node| node != old);
+            others.for_each(|node| all.proxy(node).isolate(&workers[..1]));
+            all.node(old).pause();
+        }
+        _ => all.node(old).kill(),
+    }
+    all.wait_for_primary(replica);
+    note();
+    if kind == FailoverKind::ClusterFlush {
+        flush();
+    }
+}
+
+fn leave_open(all: &Cluster, slot: u16, span: Duration) {
+    let to = (all.owner_of(slot) + 1) % SERVERS;
+    all.begin_migration(slot, to);
+    thread::sleep(span);
+    all.migrate_keys(slot, to);
+    thread::sleep(span);
+    all.migrate_keys(slot, to);
+    all.end_migration(slot, to);
 }
 
 /// Waits until the others have all that the paused primary has done.
