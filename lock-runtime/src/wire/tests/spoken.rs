@@ -21,11 +21,10 @@ pub fn spoken(call: &Command, reply: &Reply) -> RawReply {
         Reply::AcquiredAll(fences) => int(fences.map_or(0, |fences| fences.first.get())),
         Reply::Released(yes) => int(u64::from(*yes)),
         Reply::Reclaimed(ReclaimReply::Refused) => int(0),
-        Reply::Reclaimed(ReclaimReply::Held) => int(1),
+        Reply::Reclaimed(ReclaimReply::Held) | Reply::Registered => int(1),
         Reply::Reclaimed(ReclaimReply::OlderHold) => int(2),
         Reply::Renewed(replies) => RawReply::List(replies.iter().map(renewal).collect()),
         Reply::Subscribed | Reply::Opened => text(""),
-        Reply::Registered => int(1),
         Reply::Holder(holder) => RawReply::List(vec![holder.map_or(RawReply::Other, |id| {
             text(format!("dl1-{id} 7 1 1 inbox 1 1 host function"))
         })]),
