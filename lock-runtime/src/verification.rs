@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::acquire::core::CoreSettings;
 use crate::acquire::options::Options;
 use crate::api::manager::LockManager;
-use crate::link::handle::LinkHandle;
 use crate::link::links::Links;
 use crate::types::fence::Fence;
 
@@ -17,7 +16,7 @@ pub use crate::backend::memory::store::key_state::Publish;
 pub use crate::backend::modelled::{Accept, ModelledConnection};
 #[cfg(feature = "__shuttle")]
 pub use crate::link::modelled::ModelledLink;
-pub use crate::link::simulated::{ReplyTargets, SimulatedLink};
+pub use crate::link::simulated::{ReplyTargets, SimulatedFleet, SimulatedLink};
 pub use crate::link::threads::pause;
 pub use crate::link::wait::{block_on, block_on_with_spin};
 pub use crate::local::grant_channel::{
@@ -32,7 +31,9 @@ pub use crate::owner::frameless::FramelessSection;
 pub use crate::owner::section::{OwnerScope, Section};
 pub use crate::protocol::Protocol;
 pub use crate::protocol::connection::ConnectErrorKind;
-pub use crate::protocol::request::{CommandError, Failure, Loss, ReleaseOutcome, RequestParams};
+pub use crate::protocol::request::{
+    CommandError, Failure, Loss, Redirect, ReleaseOutcome, RequestParams,
+};
 pub use crate::protocol::timing::{AfterFailover, Timing};
 pub use crate::types::environment::{Environment, TaskId, install};
 pub use crate::types::fence::FenceRange;
@@ -40,11 +41,12 @@ pub use crate::types::owner_info::{CallSite, ProcessInfo};
 pub use crate::types::replicas::Replicas;
 pub use crate::types::request_id::RequestId;
 pub use crate::types::time::{Nanos, Timestamp};
-pub use crate::wire::command::{Command, RequestRef};
+pub use crate::wire::command::{Command, Renewal, RequestRef};
 pub use crate::wire::keyspace::{
-    EVERYONE, MAX_LISTED_WAITERS, SMALL_FENCE_RANGE, WAITER_LEASE, lease_step_for,
+    EVERYONE, Keyspace, MAX_LISTED_WAITERS, SMALL_FENCE_RANGE, WAITER_LEASE, lease_step_for,
 };
 pub use crate::wire::reply::{AcquireReply, Grant, Notification, Reply};
+pub use crate::wire::slot::Slot;
 
 /// A fencing token with this value. Users get tokens only from the lock.
 #[must_use]
@@ -63,12 +65,28 @@ pub fn simulated(
 ) -> (SimulatedLink, LockManager) {
     let confirms = replicas != Replicas::None;
     let (link, handle) = SimulatedLink::new(timing, inbox, ttl, confirms);
-    let manager = manager(timing, ttl, max_handoffs, replicas, handle.clone());
+    let links = Links::One(handle.clone());
+    let manager = manager(timing, ttl, max_handoffs, replicas, links);
     if confirms {
         // It has no other calls, so it needs no other link.
         manager.core().use_for_confirmed(handle);
     }
     (link, manager)
+}
+
+/// A manager of the locks of a cluster whose nodes are simulated, the link that belongs to no node,
+/// and what makes the others.
+#[must_use]
+pub fn simulated_cluster(
+    timing: &Timing,
+    space: &Keyspace,
+    inbox: &str,
+    ttl: Duration,
+    max_handoffs: u32,
+) -> (SimulatedFleet, SimulatedLink, LockManager) {
+    let (simulated, first, fleet) = SimulatedFleet::new(timing, space, inbox, ttl);
+    let manager = manager(timing, ttl, max_handoffs, Replicas::None, Links::Cluster(fleet));
+    (simulated, first, manager)
 }
 
 /// A manager and its link, which runs with its threads under shuttle. `accept` runs the server.
@@ -81,7 +99,7 @@ pub fn modelled(
     accept: Accept,
 ) -> (ModelledLink, LockManager) {
     let (link, handle) = ModelledLink::start(timing, inbox, ttl, accept);
-    (link, manager(timing, ttl, max_handoffs, Replicas::None, handle))
+    (link, manager(timing, ttl, max_handoffs, Replicas::None, Links::One(handle)))
 }
 
 fn manager(
@@ -89,7 +107,7 @@ fn manager(
     ttl: Duration,
     max_handoffs: u32,
     replicas: Replicas,
-    handle: LinkHandle,
+    links: Links,
 ) -> LockManager {
     let settings = CoreSettings {
         defaults: Options { ttl: Some(ttl), replicas: Some(replicas), ..Options::DEFAULT },
@@ -100,5 +118,5 @@ fn manager(
         label: None,
         server: "simulated".to_owned(),
     };
-    LockManager::new(Links::One(handle), settings, None)
+    LockManager::new(links, settings, None)
 }

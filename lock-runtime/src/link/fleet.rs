@@ -246,9 +246,10 @@ impl Fleet {
     ) -> io::Result<()> {
         let _changing = self.lock_changes();
         let mut table = Table::clone(&self.table());
-        let owners = found.owners.iter().flatten();
-        let used: BTreeSet<_> = owners.map(|&node| &found.nodes[usize::from(node)]).collect();
-        for address in used.into_iter().chain(guests) {
+        let mut has_slots = vec![false; found.nodes.len()];
+        found.owners.iter().flatten().for_each(|&node| has_slots[usize::from(node)] = true);
+        let used = found.nodes.iter().zip(has_slots).filter(|(_, has_slots)| *has_slots);
+        for address in used.map(|(node, _)| node).chain(guests) {
             if table.place_of(address).is_none() {
                 let link = open(address)?;
                 let others: Weak<dyn OtherLinks> = Arc::downgrade(self) as _;
@@ -267,13 +268,16 @@ impl Fleet {
             let address = &table.nodes[usize::from(place)].address;
             address.as_ref().is_none_or(|address| doubted.contains(address))
         };
-        table.masters = owners.iter().copied().filter(|&place| !is_doubted(place)).collect();
+        let mut has_slots = vec![false; table.nodes.len()];
+        owners.iter().for_each(|&place| has_slots[usize::from(place)] = true);
+        let with_slots = (0..).zip(has_slots).filter(|&(_, has_slots)| has_slots);
+        let with_slots = with_slots.map(|(place, _)| place);
+        table.masters = with_slots.filter(|&place| !is_doubted(place)).collect();
         drop(self.publish(table.clone()));
         // Before a slot can be opened on the node that has got it: the one that had it may be gone.
         self.note_living();
-        let mut moves: BTreeSet<_> =
-            table.owners.iter().copied().zip(owners.iter().copied()).collect();
-        moves.retain(|(from, to)| from != to);
+        let moves = table.owners.iter().copied().zip(owners.iter().copied());
+        let moves: BTreeSet<_> = moves.filter(|(from, to)| from != to).collect();
         for (from, to) in moves {
             let before = table.clone();
             for (owner, &new) in table.owners.iter_mut().zip(&owners) {

@@ -24,7 +24,7 @@ impl ModelledLink {
     ) -> (Self, LinkHandle) {
         let handle = LinkHandle::new(timing.clone(), inbox, ttl).expect("signals are modelled");
         let link = Arc::clone(handle.link());
-        threads::start(Arc::clone(&link), Arc::new(Server::Modelled(accept)))
+        threads::start(Arc::clone(&link), Some(Arc::new(Server::Modelled(accept))))
             .expect("threads are modelled");
         (Self(link), handle)
     }

@@ -1,22 +1,27 @@
 //! A link without threads and sockets: a simulation plays the keeper and the server. Callers come
 //! in through the same functions as always.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use crate::backend::redis::address::NodeAddress;
+use crate::backend::redis::cluster::topology::Topology;
 use crate::backend::server::{Connection, SimulatedPipe};
 use crate::backend::{ConnectError, Incoming};
 use crate::link::Link;
 use crate::link::effect::ReplyTo;
+use crate::link::fleet::Fleet;
 use crate::link::handle::LinkHandle;
 use crate::link::state::LinkState;
 use crate::protocol::Protocol;
 use crate::protocol::connection::ConnectErrorKind;
+use crate::protocol::node::NodeContext;
 use crate::protocol::request::CommandError;
 use crate::protocol::timing::Timing;
 use crate::types::fence::Fence;
 use crate::types::time::{self, Timestamp};
 use crate::wire::command::Command;
+use crate::wire::keyspace::Keyspace;
 use crate::wire::reply::{Notification, Reply};
 
 /// A link whose keeper and connection are simulated.
@@ -36,12 +41,21 @@ impl SimulatedLink {
         let now = time::now();
         let protocol = Protocol::new(now, timing.clone(), inbox.clone(), ttl);
         let protocol = if confirms { protocol.confirming(now) } else { protocol };
+        Self::of(protocol, inbox)
+    }
+
+    fn of(protocol: Protocol, inbox: String) -> (Self, LinkHandle) {
         let handle = LinkHandle::of(protocol, inbox);
         let handle = handle.expect("two descriptors for signals");
         let link = Arc::clone(handle.link());
         // The simulation connects by itself.
         link.locked(|state, _| state.keeper.falls_asleep(false, None));
         (Self(link), handle)
+    }
+
+    /// Whether it is to be connected.
+    pub fn is_open(&self) -> bool {
+        self.0.is_open()
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut LinkState, Timestamp) -> R) -> Option<R> {
@@ -140,5 +154,80 @@ impl SimulatedLink {
     pub fn is_idle(&self) -> bool {
         let idle = |state: &mut LinkState, _| state.router().protocol().is_idle();
         self.0.locked(idle).unwrap_or(true) && !self.has_unsent()
+    }
+}
+
+/// The links of a manager to a cluster whose nodes are simulated. A node is known by a number above
+/// zero, and has the address `node:` with that number.
+pub struct SimulatedFleet {
+    fleet: Weak<Fleet>,
+    new_link: Box<dyn Fn() -> (SimulatedLink, LinkHandle)>,
+    /// All nodes with slots were connected when it was last found out which have some.
+    is_settled: bool,
+}
+
+impl SimulatedFleet {
+    /// A fleet, the link that belongs to no node and never connects, and what a manager needs.
+    pub(crate) fn new(
+        timing: &Timing,
+        space: &Keyspace,
+        inbox: &str,
+        ttl: Duration,
+    ) -> (Self, SimulatedLink, Arc<Fleet>) {
+        let (timing, inbox) = (timing.clone(), inbox.to_owned());
+        let context = NodeContext::new(space.clone());
+        let living = Arc::clone(&context.living);
+        let new_link = move || {
+            let protocol = Protocol::new(time::now(), timing.clone(), inbox.clone(), ttl);
+            SimulatedLink::of(protocol.of_node(context.clone()), inbox.clone())
+        };
+        let (first, handle) = new_link();
+        let resolve = |text: &str, _: &NodeAddress| NodeAddress::parse(text, 0);
+        let fleet = Fleet::new(space.clone(), handle, living, Box::new(resolve));
+        let fleet = fleet.expect("a descriptor for a signal");
+        let this =
+            Self { fleet: Arc::downgrade(&fleet), new_link: Box::new(new_link), is_settled: false };
+        (this, first, fleet)
+    }
+
+    /// Whether it has to be found out at once which nodes have which slots.
+    pub fn has_to_look(&self) -> bool {
+        self.fleet.upgrade().is_some_and(|fleet| {
+            fleet.has_heard(|heard| {
+                self.is_settled && heard.is_doubtful || !heard.redirects.is_empty()
+            })
+        })
+    }
+
+    /// The nodes that have the slots. Returns the links of nodes that had none before, and whether
+    /// all are connected.
+    pub fn found(&mut self, owners: &[u16]) -> (Vec<(u16, SimulatedLink)>, bool) {
+        let Some(fleet) = self.fleet.upgrade() else { return (Vec::new(), true) };
+        let heard = fleet.take_heard();
+        let mut numbers: Vec<u16> = Vec::new();
+        let mut index_of = |owner: u16| {
+            let known = numbers.iter().position(|&number| number == owner);
+            let index = known.unwrap_or_else(|| {
+                numbers.push(owner);
+                numbers.len() - 1
+            });
+            u16::try_from(index).ok()
+        };
+        let owners = owners.iter().map(|&owner| index_of(owner)).collect();
+        let address = |number: &u16| NodeAddress::new("node", *number).expect("an address");
+        let nodes = numbers.iter().map(address).collect();
+        let mut found = Topology { nodes, owners, epoch: 0, own_epoch: 0 };
+        let followed = heard.redirects.iter();
+        let doubted =
+            followed.filter_map(|(&slot, node)| fleet.follow(&mut found, slot, node)).collect();
+        let mut links = Vec::new();
+        let applied = fleet.apply(&found, &heard.guests, &doubted, &mut |node| {
+            let (link, handle) = (self.new_link)();
+            links.push((node.port(), link));
+            Ok(handle)
+        });
+        applied.expect("links can be opened");
+        self.is_settled = fleet.is_connected();
+        (links, self.is_settled)
     }
 }

@@ -302,8 +302,11 @@ impl Protocol {
         let (key, slot) = (Arc::clone(&request.key), request.slot);
         let ttl = request.ttl_to_reclaim(now);
         let lease = self.timing.server_ttl(ttl);
-        if let Some(slot) = slot {
-            // It is put back only while the slot waits out the failover.
+        if let Some(slot) = slot
+            && !self.grace_left(now).is_zero()
+        {
+            // Nobody is granted anything meanwhile. Without that it can be put back as long as
+            // nobody has opened the slot.
             self.open_tokens(now, slot);
         }
         let known = Acquire {

@@ -288,16 +288,21 @@ impl Protocol {
         if self.in_flight.values().any(|sent| is_same(&sent.kind)) {
             return;
         }
-        let floor = node.context.fences.get(slot);
+        let (floor, grace) = (node.context.fences.get(slot), self.grace_left(now));
         let open = OpenTokens {
             slot,
             floor,
             max_lease: self.data_loss_grace().max_lease,
-            grace: self.failover_grace().saturating_sub(now.since(self.primary.since)),
+            grace,
             is_lost: floor > Fence::ZERO,
             living: node.context.living.get(),
         };
         self.send(now, CommandKind::Open(slot), Command::Open(open));
+    }
+
+    /// What is left of the time that a failover is waited out.
+    pub(crate) fn grace_left(&self, now: Timestamp) -> Duration {
+        self.failover_grace().saturating_sub(now.since(self.primary.since))
     }
 
     /// Sends renewals: each hold alone, so that the node can say for each where it is, and waiters

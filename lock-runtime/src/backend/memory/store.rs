@@ -377,6 +377,13 @@ impl MemoryStore {
         !self.counter.is_missing()
     }
 
+    /// Whether there are tokens of a slot.
+    #[cfg(distlock_verification)]
+    #[must_use]
+    pub fn has_tokens(&self, slot: Slot) -> bool {
+        self.slots.get(&slot).is_some_and(|tokens| !tokens.is_missing())
+    }
+
     /// Deletes the fence counter.
     #[cfg(distlock_verification)]
     pub fn delete_counter(&mut self) {

@@ -399,7 +399,8 @@ fn a_renewal_in_flight_at_a_move_is_repeated_and_no_hold_lasts_longer_for_it() {
 #[test]
 fn a_hold_that_the_new_master_does_not_know_is_put_back_behind_the_opening_of_its_tokens() {
     let context = context();
-    let (mut old, mut new) = (node(&context, 1), node(&context, 2));
+    let (mut old, mut new) = (node(&context, 1), unconnected(&context, 2));
+    new.connected(at(1.5), BOUND);
     hold(&mut old);
     old.disconnected(at(2.0), "reset".to_owned());
     drain(&mut old);
@@ -426,6 +427,21 @@ fn a_hold_that_the_new_master_does_not_know_is_put_back_behind_the_opening_of_it
     let (id, _) = self::sent(&mut third);
     third.reply(at(4.1), id, Ok(Reply::Renewed(vec![RenewalReply::NotHeld])));
     assert_eq!(drain(&mut third), [Output::Lost(ID, Loss::NotOnServer)], "this master had it");
+}
+
+#[test]
+fn a_hold_is_put_back_without_opening_its_tokens_if_the_failover_is_waited_out() {
+    let (mut old, mut new) = nodes();
+    hold(&mut old);
+    move_slot(&mut old, &mut new, 2.5);
+    let (id, _) = sent(&mut new);
+    new.reply(at(2.6), id, Ok(Reply::Renewed(vec![RenewalReply::NotHeld])));
+    drain(&mut new);
+    new.put_back(at(2.6), ID, Some(request(1).owner));
+    assert!(
+        matches!(sent(&mut new).1, Command::Reclaim(..)),
+        "an opening would end the grace period"
+    );
 }
 
 #[test]

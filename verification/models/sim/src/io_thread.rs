@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use distlock_runtime::verification::{self, AfterFailover, SimulatedLink, Timestamp, Timing};
+use distlock_runtime::verification::{
+    self, AfterFailover, Keyspace, SimulatedFleet, SimulatedLink, Timestamp, Timing,
+};
 use distlock_runtime::{LockManager, Replicas};
 
 /// The settings of a manager that a plan chooses.
@@ -23,6 +25,19 @@ pub(crate) fn start(settings: Settings) -> (SimulatedLink, LockManager) {
     let Settings { inbox, ttl, max_handoffs, data_loss_grace, after_failover, replicas } = settings;
     let timing = Timing { data_loss_grace, after_failover, ..Timing::default() };
     verification::simulated(&timing, inbox, ttl, max_handoffs, replicas)
+}
+
+/// The same in a cluster: what opens its links, and the link that never connects.
+pub(crate) fn start_in_cluster(settings: Settings) -> (SimulatedFleet, SimulatedLink, LockManager) {
+    let Settings { inbox, ttl, max_handoffs, data_loss_grace, after_failover, .. } = settings;
+    let timing = Timing { data_loss_grace, after_failover, ..Timing::default() };
+    let space = space();
+    verification::simulated_cluster(&timing, &space, &space.inbox(&inbox), ttl, max_handoffs)
+}
+
+/// The names of the keys of a cluster.
+pub(crate) fn space() -> Keyspace {
+    Keyspace::new("lock:").sharded()
 }
 
 /// Whether a release is pending and nothing is scheduled for it.

@@ -19,6 +19,8 @@ pub struct Plan {
     pub seed: u64,
     /// The number of locks.
     pub keys: u32,
+    /// How many nodes the server has; one is no cluster.
+    pub nodes: usize,
     /// The limit of handoffs within a process while another one waits.
     pub max_handoffs: u32,
     /// What the network is like.
@@ -193,10 +195,11 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "seed {}: {} keys, {} handoffs, packets up to {:?}, one in {} up to {:?}, \
+            "seed {}: {} keys on {} nodes, {} handoffs, packets up to {:?}, one in {} up to {:?}, \
              one push in {} lost",
             self.seed,
             self.keys,
+            self.nodes,
             self.max_handoffs,
             self.network.usual,
             self.network.slow_one_in,

@@ -1,6 +1,7 @@
 //! A simulated cluster: the queue of events, and the state that they change.
 
 mod actor;
+mod cluster;
 mod connect;
 mod event_queue;
 mod failover;
@@ -13,11 +14,13 @@ mod server;
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::time::Duration;
 
 use checker::{Event, EventKind, Nanos};
 use distlock_runtime::verification::FenceRange;
 
+use self::cluster::Cluster;
 use self::event_queue::{EventQueue, SimEvent};
 use self::network::Connection;
 use self::process::Process;
@@ -33,6 +36,8 @@ pub(crate) struct World<'p> {
     network: NetworkProfile,
     /// The last one is the primary. Those before were, and may go on for a while.
     servers: Vec<Server>,
+    /// Which server has which slots, if they are nodes of a cluster.
+    cluster: Option<Cluster>,
     processes: Vec<Process>,
     connections: Vec<Connection>,
     /// What replicas have, that will be promoted by these faults.
@@ -91,12 +96,21 @@ pub(crate) fn nanos(span: Duration) -> Nanos {
 impl<'p> World<'p> {
     fn new(plan: &'p Plan) -> Self {
         let processes = plan.processes.iter().map(Process::new).collect();
+        let mut servers = vec![Server::first(plan.server_ppm)];
+        let cluster = plan.is_cluster().then(|| {
+            servers = (0..plan.nodes).map(|node| Server::node(plan.server_ppm, node)).collect();
+            for node in 1..plan.nodes {
+                servers[node].released = Rc::clone(&servers[0].released);
+            }
+            Cluster::new(plan)
+        });
         let mut world = Self {
             plan,
             event_queue: EventQueue::default(),
             chance: fastrand::Rng::with_seed(plan.seed ^ 0x5eed),
             network: plan.network,
-            servers: vec![Server::first(plan.server_ppm)],
+            servers,
+            cluster,
             processes,
             connections: Vec::new(),
             copies: HashMap::new(),
@@ -117,8 +131,21 @@ impl<'p> World<'p> {
         world
     }
 
-    fn primary(&mut self) -> &mut Server {
-        self.servers.last_mut().expect("there is one from the beginning")
+    /// The primary, or the node of a cluster that this fault is about.
+    fn primary(&mut self, fault: usize) -> &mut Server {
+        let number = self.primary_number(fault);
+        &mut self.servers[number]
+    }
+
+    fn primary_number(&self, fault: usize) -> usize {
+        let last = self.servers.len() - 1;
+        self.cluster.as_ref().map_or(last, |cluster| cluster.server_for(fault))
+    }
+
+    /// Those that nobody has replaced.
+    fn primaries(&self) -> Vec<usize> {
+        let last = self.servers.len() - 1;
+        self.cluster.as_ref().map_or_else(|| vec![last], |cluster| cluster.servers().to_vec())
     }
 
     /// Runs until all tasks have ended or the limit is reached.
@@ -168,12 +195,13 @@ impl<'p> World<'p> {
         leftover("processes with pending work", busy as u64);
         leftover("releases that are not sent", u64::from(self.stalled_release));
         if self.plan.faults.is_empty() {
-            leftover("grants that were not released", self.primary().released.kept());
+            leftover("grants that were not released", self.primary(0).released.borrow().kept());
         }
         if self.plan.keeps_requests() {
-            leftover("grants to released requests", self.primary().released.granted);
+            leftover("grants to released requests", self.primary(0).released.borrow().granted);
         }
-        leftover("keys in the server", u64::from(!self.primary().is_empty(limit)));
+        let full = self.primaries().into_iter().any(|at| !self.servers[at].is_empty(limit));
+        leftover("keys in the server", u64::from(full));
     }
 
     /// Dispatches events in order until `enough` or the limit.
@@ -198,10 +226,12 @@ impl<'p> World<'p> {
             SimEvent::Copied(number) => self.copied(number),
             SimEvent::Moved(process, server) => self.moved(process, server),
             SimEvent::Demoted(server) => self.demoted(server),
-            SimEvent::Connect(process) => self.connect(process),
+            SimEvent::Connect(process, place) => self.connect(process, place),
+            SimEvent::Look(process) => self.look(process),
+            SimEvent::Migrated(fault, phase) => self.migrated(fault, phase),
             SimEvent::ConnectRequest(connection) => self.connect_request(connection),
             SimEvent::ConnectReply(connection, bound) => self.connect_reply(connection, bound),
-            SimEvent::ConnectFailed(process, attempt) => self.connect_failed(process, attempt),
+            SimEvent::ConnectFailed(connection) => self.connect_failed(connection),
             SimEvent::Request(connection, request) => self.request(connection, request),
             SimEvent::Waited(connection, batch, acknowledged) => {
                 self.waited(connection, batch, acknowledged);

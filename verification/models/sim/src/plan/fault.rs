@@ -85,6 +85,16 @@ pub enum FaultKind {
         /// Negative values set the clock back.
         millis: i64,
     },
+    /// The slot of a lock is migrated to another node. The slot is open in three phases, which last
+    /// this long each: nothing has moved; the locks have moved; the tokens have moved too.
+    Migrate {
+        /// Which lock.
+        key: u32,
+        /// So many nodes further.
+        by: usize,
+        /// How long each phase lasts.
+        phases: [Duration; 3],
+    },
     /// A replica becomes the primary. Each process is connected to it at a moment of its own.
     Failover {
         /// What the old primary did for so long before reached no replica.
@@ -181,6 +191,7 @@ impl FaultKind {
             | Self::ForgetScripts
             | Self::Delete { .. }
             | Self::Jump { .. } => Duration::ZERO,
+            Self::Migrate { phases, .. } => phases.iter().sum(),
         }
     }
 }
@@ -213,6 +224,11 @@ impl fmt::Display for FaultKind {
             Self::Full { span } => write!(f, "the server is out of memory for {span:?}"),
             Self::Delete { key, part } => write!(f, "the {part:?} of lock {key} is deleted"),
             Self::Jump { millis } => write!(f, "the server's clock jumps by {millis:+} ms"),
+            Self::Migrate { key, by, phases: [first, second, third] } => write!(
+                f,
+                "the slot of lock {key} is migrated by {by} nodes, and is open for {first:?}, \
+                 {second:?} and {third:?}"
+            ),
             Self::Failover { lag, span } => write!(
                 f,
                 "a replica becomes the primary without the last {lag:?}, and the old primary goes \

@@ -50,6 +50,8 @@ struct PlanGenerator {
     confirmed_chance: Rng,
     /// Draws which locks stay taken after a release; separate for the same reason.
     kept_chance: Rng,
+    /// Draws the clusters; separate for the same reason.
+    cluster_chance: Rng,
     seed: u64,
     theme: Theme,
     keys: u32,
@@ -79,6 +81,10 @@ const KEPT_SEED: u64 = 0x4b45_5054_4b45_5953;
 const CROWD_ONE_IN: u32 = 3;
 /// Makes another seed of a plan's.
 const CROWD_SEED: u64 = 0x4352_4f57_4443_5257;
+/// One plan in so many is about a cluster.
+const CLUSTER_ONE_IN: u32 = 4;
+/// Makes another seed of a plan's.
+const CLUSTER_SEED: u64 = 0x434c_5553_5445_5253;
 /// Of processes that ask for one lock around a failover, in milliseconds.
 const CROWD_TTLS: [u64; 5] = [300, 600, 1_500, 4_000, 20_000];
 /// Makes another seed of a plan's.
@@ -108,6 +114,7 @@ impl PlanGenerator {
         let kept_chance = Rng::with_seed(seed ^ KEPT_SEED);
         let crowd_chance = Rng::with_seed(seed ^ CROWD_SEED);
         let confirmed_chance = Rng::with_seed(seed ^ CONFIRMED_SEED);
+        let cluster_chance = Rng::with_seed(seed ^ CLUSTER_SEED);
         Self {
             chance,
             foreign_chance,
@@ -115,6 +122,7 @@ impl PlanGenerator {
             crowd_chance,
             confirmed_chance,
             kept_chance,
+            cluster_chance,
             seed,
             theme,
             keys,
@@ -133,9 +141,11 @@ impl PlanGenerator {
         let after_failover = self.add_failovers(&mut faults);
         self.add_crowd(&mut processes, &mut faults);
         self.add_confirmations(&mut processes, &mut faults);
+        let nodes = self.add_nodes(&mut processes, &mut faults);
         Plan {
             seed: self.seed,
             keys: self.keys,
+            nodes,
             max_handoffs: if self.one_in(4) { 0 } else { 8 },
             network: self.network(),
             server_ppm: self.chance.i64(-2_000..=2_000),
@@ -470,6 +480,42 @@ impl PlanGenerator {
         // Before a failover of the same instant.
         faults.splice(..0, freezes);
         faults.sort_by_key(|fault| fault.at);
+    }
+
+    /// Has a cluster of some plans, with slots that are migrated. A node that forgets its data or
+    /// whose clock is set is no fault of these plans: nobody notices that of a slot that was not
+    /// used before.
+    fn add_nodes(&mut self, processes: &mut [ProcessPlan], faults: &mut Vec<Fault>) -> usize {
+        let chance = &mut self.cluster_chance;
+        if chance.u32(..CLUSTER_ONE_IN) > 0 || self.theme == Theme::ManyWaiters {
+            return 1;
+        }
+        let nodes = chance.usize(2..=3);
+        faults.retain(|fault| {
+            !fault.what.forgets_tokens()
+                && !matches!(fault.what, FaultKind::Delete { .. } | FaultKind::Jump { .. })
+        });
+        for member in processes {
+            member.replicas = Replicas::None;
+            member.data_loss_grace = true;
+            for step in member.tasks.iter_mut().flat_map(|task| &mut task.steps) {
+                step.nested.clear();
+                (step.siblings, step.foreign_tasks) = (false, false);
+            }
+        }
+        let mut at = Duration::ZERO;
+        for _ in 0..chance.u32(..6) {
+            let mut millis = |most: u64| {
+                let share = chance.f64();
+                Duration::from_secs_f64(most as f64 / 1_000.0 * share * share * share)
+            };
+            at += millis(1_500);
+            let phases = [millis(400), millis(400), millis(400)];
+            let (key, by) = (chance.u32(..self.keys), chance.usize(1..nodes));
+            faults.push(Fault { at, what: FaultKind::Migrate { key, by, phases } });
+        }
+        faults.sort_by_key(|fault| fault.at);
+        nodes
     }
 
     fn fault(&mut self, processes: usize) -> Fault {

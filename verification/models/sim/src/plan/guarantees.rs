@@ -61,6 +61,12 @@ impl Plan {
         only_failovers && waits && wait && self.network.slow < SLOW
     }
 
+    /// Whether this is a cluster.
+    #[must_use]
+    pub const fn is_cluster(&self) -> bool {
+        self.nodes > 1
+    }
+
     /// Whether an old primary goes on after a replica has become one. It may grant what the new one
     /// has granted.
     #[must_use]

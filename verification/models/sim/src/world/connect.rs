@@ -16,29 +16,30 @@ const CONNECT: Duration = Duration::from_secs(2);
 
 impl World<'_> {
     /// A process starts an attempt.
-    pub(super) fn connect(&mut self, process: usize) {
+    pub(super) fn connect(&mut self, process: usize, place: usize) {
         if let Some(at) = self.processes[process].paused_until() {
-            return self.event_queue.put(at, SimEvent::Connect(process));
+            return self.event_queue.put(at, SimEvent::Connect(process, place));
         }
-        let Some(handshake) = self.handshake(process) else { return };
+        let Some(handshake) = self.handshake(process, place) else { return };
         let connection = self.connections.len();
-        let stuck_until = self.processes[process].stuck_until;
-        let server = self.processes[process].server;
-        self.connections.push(Connection::new((process, server), stuck_until, handshake));
-        self.processes[process].link = Link::Connecting(connection);
+        let this = &mut self.processes[process];
+        let stuck_until = this.stuck_until;
+        let server = this.peers[place].server;
+        this.peers[place].link = Link::Connecting(connection);
+        self.connections.push(Connection::new((process, place, server), stuck_until, handshake));
         let at = self.arrival_up(connection);
         self.event_queue.put(at, SimEvent::ConnectRequest(connection));
         let limit = context::now() + nanos(CONNECT);
-        self.event_queue.put(limit, SimEvent::ConnectFailed(process, connection));
+        self.event_queue.put(limit, SimEvent::ConnectFailed(connection));
     }
 
     /// An attempt arrives at the server.
     pub(super) fn connect_request(&mut self, connection: usize) {
-        let Connection { process, server: number, handshake, .. } = self.connections[connection];
+        let Connection { server: number, handshake, .. } = self.connections[connection];
         let server = &self.servers[number];
         if server.down || server.is_unable(context::now()) {
             let at = self.arrival_down(connection);
-            return self.event_queue.put(at, SimEvent::ConnectFailed(process, connection));
+            return self.event_queue.put(at, SimEvent::ConnectFailed(connection));
         }
         if context::now() < server.away_until {
             let at = server.away_until;
@@ -55,32 +56,35 @@ impl World<'_> {
         if let Some(at) = self.held_up(connection) {
             return self.event_queue.put(at, SimEvent::ConnectReply(connection, bound));
         }
-        let process = self.connections[connection].process;
-        let this = &mut self.processes[process];
-        if this.link != Link::Connecting(connection) || self.connections[connection].cut {
+        let Connection { process, place, server, cut, .. } = self.connections[connection];
+        let peer = &mut self.processes[process].peers[place];
+        if peer.link != Link::Connecting(connection) || cut {
             return;
         }
-        this.link = Link::Up(connection);
-        this.failures = 0;
-        this.connected_before = true;
-        let mark = mark(self.connections[connection].server);
-        let replicas = self.plan.online_replicas();
-        self.with_io_thread(process, |io_thread, _| io_thread.connected(bound, mark, replicas));
+        peer.link = Link::Up(connection);
+        peer.failures = 0;
+        peer.connected_before = true;
+        let (mark, replicas) = (mark(server), self.plan.online_replicas());
+        self.with_io_thread(process, place, |io_thread, _| {
+            io_thread.connected(bound, mark, replicas);
+        });
         self.turn(process);
     }
 
-    pub(super) fn connect_failed(&mut self, process: usize, connection: usize) {
+    pub(super) fn connect_failed(&mut self, connection: usize) {
         if let Some(at) = self.held_up(connection) {
-            return self.event_queue.put(at, SimEvent::ConnectFailed(process, connection));
+            return self.event_queue.put(at, SimEvent::ConnectFailed(connection));
         }
-        if self.processes[process].link != Link::Connecting(connection) {
+        let Connection { process, place, .. } = self.connections[connection];
+        if self.processes[process].peers[place].link != Link::Connecting(connection) {
             return;
         }
-        self.leave_connection(process);
-        self.processes[process].failures += 1;
-        self.with_io_thread(process, |io_thread, _| io_thread.connect_failed());
-        let rest = pause(self.processes[process].failures - 1, self.chance.u8(..));
-        self.event_queue.put(context::now() + nanos(rest), SimEvent::Connect(process));
+        self.leave_connection(process, place);
+        let peer = &mut self.processes[process].peers[place];
+        peer.failures += 1;
+        let rest = pause(peer.failures - 1, self.chance.u8(..));
+        self.with_io_thread(process, place, |io_thread, _| io_thread.connect_failed());
+        self.event_queue.put(context::now() + nanos(rest), SimEvent::Connect(process, place));
         self.turn(process);
     }
 
@@ -89,15 +93,13 @@ impl World<'_> {
         if let Some(at) = self.held_up(connection) {
             return self.event_queue.put(at, SimEvent::ClientNotices(connection));
         }
-        let process = self.connections[connection].process;
-        match self.processes[process].link {
+        let Connection { process, place, .. } = self.connections[connection];
+        match self.processes[process].peers[place].link {
             Link::Up(current) if current == connection => {
-                self.give_up_connection(process, "the server closed the connection");
+                self.give_up_connection(process, place, "the server closed the connection");
                 self.turn(process);
             }
-            Link::Connecting(current) if current == connection => {
-                self.connect_failed(process, connection);
-            }
+            Link::Connecting(current) if current == connection => self.connect_failed(connection),
             _ => {}
         }
     }
@@ -107,21 +109,21 @@ impl World<'_> {
     }
 
     /// The client abandons its connection and opens another.
-    pub(super) fn give_up_connection(&mut self, process: usize, because: &str) {
-        let unanswered = self.leave_connection(process);
-        self.with_io_thread(process, |io_thread, _| {
+    pub(super) fn give_up_connection(&mut self, process: usize, place: usize, because: &str) {
+        let unanswered = self.leave_connection(process, place);
+        self.with_io_thread(process, place, |io_thread, _| {
             io_thread.disconnected(because, unanswered);
         });
-        self.event_queue.put(context::now(), SimEvent::Connect(process));
+        self.event_queue.put(context::now(), SimEvent::Connect(process, place));
     }
 
     /// The client closes its end. What it has sent still arrives, then the server notices.
-    pub(super) fn leave_connection(&mut self, process: usize) -> Vec<ReplyTargets> {
-        let this = &mut self.processes[process];
-        let (Link::Up(connection) | Link::Connecting(connection)) = this.link else {
+    pub(super) fn leave_connection(&mut self, process: usize, place: usize) -> Vec<ReplyTargets> {
+        let peer = &mut self.processes[process].peers[place];
+        let (Link::Up(connection) | Link::Connecting(connection)) = peer.link else {
             return Vec::new();
         };
-        this.link = Link::None;
+        peer.link = Link::None;
         let travel = self.travel();
         let link = &mut self.connections[connection];
         let unanswered = link.leave();

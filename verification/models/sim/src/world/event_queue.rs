@@ -32,14 +32,18 @@ pub(super) enum SimEvent {
     Moved(usize, usize),
     /// This server is the primary no more, for all processes.
     Demoted(usize),
-    /// A process tries to connect.
-    Connect(usize),
+    /// A process tries to connect. The second number is the place of the link.
+    Connect(usize, usize),
+    /// A process finds out which nodes of a cluster have which slots.
+    Look(usize),
+    /// The next phase of a migration begins, or it is over. For a fault.
+    Migrated(usize, usize),
     /// The attempt arrives at the server.
     ConnectRequest(usize),
     /// The reply of the server arrives, with the longest lease that it knows.
     ConnectReply(usize, Duration),
-    /// An attempt of a process to connect fails. The second number is the connection.
-    ConnectFailed(usize, usize),
+    /// An attempt to connect fails.
+    ConnectFailed(usize),
     /// A batch of calls arrives at the server.
     Request(usize, Request),
     /// The WAIT of this batch is over; so many replicas have acknowledged.

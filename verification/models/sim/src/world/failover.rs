@@ -12,8 +12,9 @@ use crate::context;
 impl World<'_> {
     /// What the primary does from now on does not reach the replica of this fault.
     pub(super) fn copied(&mut self, fault: usize) {
-        let copy = self.primary().copy();
-        self.primary().stop_copying(context::now());
+        self.finish_migrations(fault);
+        let copy = self.primary(fault).copy();
+        self.primary(fault).stop_copying(context::now());
         self.copies.insert(fault, copy);
     }
 
@@ -21,16 +22,24 @@ impl World<'_> {
     /// one by one.
     pub(super) fn fail_over(&mut self, fault: usize, span: Duration) {
         let Some(mut replica) = self.copies.remove(&fault) else { return };
-        let new = self.servers.len();
+        self.finish_migrations(fault);
+        let (old, new) = (self.primary_number(fault), self.servers.len());
         replica.promote(mark(new));
         // What was copied some time ago is data. Jumps of the clock are those of all servers.
-        replica.set_clock_as(self.primary());
+        replica.set_clock_as(&self.servers[old]);
         replica.has_replica_at(context::now() + nanos(span) + REPLICA_AFTER);
         if !self.copies.is_empty() {
             // The next one to be promoted copies nothing of this one.
             replica.stop_copying(context::now());
         }
+        if let Some(cluster) = &mut self.cluster {
+            replica.take_over(&self.servers[old], &cluster.slots_of(fault));
+            cluster.replace(fault, new);
+        }
         self.servers.push(replica);
+        if self.cluster.is_some() {
+            return self.event_queue.put(context::now() + nanos(span), SimEvent::Demoted(old));
+        }
         for process in 0..self.processes.len() {
             let at = context::now() + self.chance.u64(..=nanos(span));
             self.event_queue.put(at, SimEvent::Moved(process, new));
@@ -40,13 +49,14 @@ impl World<'_> {
 
     /// The process connects to this server next. It hears that it has to.
     pub(super) fn moved(&mut self, process: usize, server: usize) {
-        if self.processes[process].server >= server {
+        let peer = &mut self.processes[process].peers[0];
+        if peer.server >= server {
             return;
         }
-        self.processes[process].server = server;
-        match self.processes[process].link {
+        peer.server = server;
+        match peer.link {
             Link::Up(_) => self.cut(process, Duration::ZERO, Duration::ZERO),
-            Link::Connecting(connection) => self.connect_failed(process, connection),
+            Link::Connecting(connection) => self.connect_failed(connection),
             Link::None => {}
         }
     }
@@ -55,8 +65,10 @@ impl World<'_> {
     pub(super) fn demoted(&mut self, server: usize) {
         self.servers[server].demoted = true;
         self.servers[server].down = true;
-        for process in 0..self.processes.len() {
-            self.moved(process, server + 1);
+        if self.cluster.is_none() {
+            for process in 0..self.processes.len() {
+                self.moved(process, server + 1);
+            }
         }
         self.close_all(server);
     }

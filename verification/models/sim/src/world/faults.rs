@@ -21,18 +21,19 @@ impl World<'_> {
             FaultKind::BlackHole { process, span } => self.black_hole(process, span),
             FaultKind::Pause { process, span } => self.pause(process, span),
             FaultKind::Crash { process } => self.crash(process),
-            FaultKind::Freeze { span } => self.freeze(span),
-            FaultKind::Restart { span } => self.restart(span),
+            FaultKind::Freeze { span } => self.freeze(number, span),
+            FaultKind::Restart { span } => self.restart(number, span),
+            FaultKind::Migrate { .. } => self.migrated(number, 0),
             FaultKind::RestartEmpty { span } => {
-                self.primary().flush();
-                self.restart(span);
+                self.primary(number).flush();
+                self.restart(number, span);
             }
-            FaultKind::Flush => self.primary().flush(),
-            FaultKind::ForgetScripts => self.primary().forget_scripts(),
-            FaultKind::Unable { span } => self.primary().refuse_all(now + nanos(span)),
-            FaultKind::Full { span } => self.primary().refuse_new(now + nanos(span)),
-            FaultKind::Delete { key, part } => self.primary().delete(&name(key), part),
-            FaultKind::Jump { millis } => self.primary().jump(millis),
+            FaultKind::Flush => self.primary(number).flush(),
+            FaultKind::ForgetScripts => self.primary(number).forget_scripts(),
+            FaultKind::Unable { span } => self.primary(number).refuse_all(now + nanos(span)),
+            FaultKind::Full { span } => self.primary(number).refuse_new(now + nanos(span)),
+            FaultKind::Delete { key, part } => self.primary(number).delete(&name(key), part),
+            FaultKind::Jump { millis } => self.primary(number).jump(millis),
             FaultKind::Failover { span, .. } => self.fail_over(number, span),
         }
     }
@@ -46,7 +47,12 @@ impl World<'_> {
     }
 
     pub(super) fn cut(&mut self, process: usize, late: Duration, unnoticed: Duration) {
-        let Link::Up(connection) = self.processes[process].link else { return };
+        let up: Vec<_> = self.processes[process].connections().collect();
+        let connection = match up[..] {
+            [] => return,
+            [only] => only,
+            _ => up[self.chance.usize(..up.len())],
+        };
         let lost = self.chance.u64(..=self.connections[connection].unanswered());
         self.connections[connection].break_off(lost, nanos(late));
         let noticed = context::now() + nanos(unnoticed) + self.travel();
@@ -58,20 +64,22 @@ impl World<'_> {
     fn black_hole(&mut self, process: usize, span: Duration) {
         let until = context::now() + nanos(span);
         self.processes[process].stuck_until = until;
-        if let Link::Up(connection) | Link::Connecting(connection) = self.processes[process].link {
-            self.connections[connection].stuck_until = until;
+        for peer in &self.processes[process].peers {
+            if let Link::Up(connection) | Link::Connecting(connection) = peer.link {
+                self.connections[connection].stuck_until = until;
+            }
         }
     }
 
-    fn freeze(&mut self, span: Duration) {
+    fn freeze(&mut self, fault: usize, span: Duration) {
         let until = context::now() + nanos(span);
-        let server = self.primary();
+        let server = self.primary(fault);
         server.away_until = server.away_until.max(until);
     }
 
-    fn restart(&mut self, span: Duration) {
-        self.primary().die(context::now() + nanos(span));
-        let server = self.servers.len() - 1;
+    fn restart(&mut self, fault: usize, span: Duration) {
+        let server = self.primary_number(fault);
+        self.servers[server].die(context::now() + nanos(span));
         self.close_all(server);
         self.event_queue.put(self.servers[server].away_until, SimEvent::ServerBack(server));
     }
@@ -99,7 +107,10 @@ impl World<'_> {
     }
 }
 
+/// Locks that share a slot of a cluster.
+pub(super) const KEYS_PER_SLOT: u32 = 2;
+
 /// The key of a lock.
 pub(super) fn name(key: u32) -> String {
-    format!("key {key}")
+    format!("{{{}}}key {key}", key / KEYS_PER_SLOT)
 }

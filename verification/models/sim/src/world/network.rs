@@ -1,12 +1,12 @@
 //! Connections and their packets.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use checker::Nanos;
 use distlock_runtime::verification::{
     AcquireReply, Command, CommandError, EVERYONE, Notification, Publish, Reply, ReplyTargets,
-    RequestId,
+    RequestId, Slot,
 };
 
 use super::event_queue::SimEvent;
@@ -17,6 +17,8 @@ use crate::context;
 /// A connection between a process and the server. It keeps the order in both directions.
 pub(super) struct Connection {
     pub(super) process: usize,
+    /// The place of the link in its process.
+    pub(super) place: usize,
     /// The server at its other end.
     pub(super) server: usize,
     /// Whether the client uses it.
@@ -42,6 +44,8 @@ pub(super) struct Connection {
     written_at: Nanos,
     /// While the server executes a WAIT: what has arrived behind it.
     behind_wait: Option<VecDeque<Request>>,
+    /// The slots of a cluster whose notifications it gets.
+    pub(super) subscribed: BTreeSet<Slot>,
     /// The batches without a reply, in order.
     under_way: VecDeque<(u64, ReplyTargets)>,
 }
@@ -64,13 +68,15 @@ pub(super) struct Answer {
 
 impl Connection {
     pub(super) fn new(
-        (process, server): (usize, usize),
+        (process, place, server): (usize, usize, usize),
         stuck_until: Nanos,
         handshake: Handshake,
     ) -> Self {
         Self {
             process,
+            place,
             server,
+            subscribed: BTreeSet::new(),
             open_at_client: true,
             open_at_server: false,
             latest_up: 0,
@@ -187,9 +193,14 @@ impl World<'_> {
         let link = &self.connections[connection];
         // A process that receives no reply loads no scripts.
         let bound = if link.cut { Duration::ZERO } else { self.bound(link.process) };
-        let replies = self.publishing(link.server, |server, publish| {
-            server.call(context::now(), &request.calls, bound, publish)
-        });
+        let at = link.server;
+        let replies = if self.cluster.is_some() {
+            request.calls.iter().map(|call| self.call_node(connection, call, bound)).collect()
+        } else {
+            self.publishing(at, |server, publish| {
+                server.call(context::now(), &request.calls, bound, publish)
+            })
+        };
         let at = self.arrival_down(connection);
         let asked = request.calls.iter().zip(&replies);
         let queued = asked.filter_map(|(call, reply)| in_queue(call, reply)).collect();
@@ -237,9 +248,10 @@ impl World<'_> {
     ) -> T {
         let mut pushes = Vec::new();
         let done = {
-            let Self { servers, connections, .. } = self;
-            let mut publish = |inbox: &str, notice: Option<Notification>| {
-                publish((at, connections), inbox, notice, &mut pushes)
+            let Self { servers, connections, cluster, .. } = self;
+            let mut publish = |inbox: &str, notice: Option<Notification>| match cluster {
+                Some(cluster) => cluster.publish((at, connections), inbox, notice, &mut pushes),
+                None => publish((at, connections), inbox, notice, &mut pushes),
             };
             act(&mut servers[at], &mut publish)
         };
@@ -272,8 +284,8 @@ impl World<'_> {
             return self.event_queue.put(context::now() + 1, SimEvent::Answer(connection, answer));
         }
         let Some((_, reply_targets)) = link.under_way.pop_front() else { return };
-        let process = link.process;
-        self.with_io_thread(process, |io_thread, _| {
+        let (process, place) = (link.process, link.place);
+        self.with_io_thread(process, place, |io_thread, _| {
             answer.queued.into_iter().for_each(context::queued);
             io_thread.replies(reply_targets, answer.replies);
         });
@@ -287,8 +299,8 @@ impl World<'_> {
         if self.connections[connection].is_dead_for_client() {
             return;
         }
-        let process = self.connections[connection].process;
-        self.with_io_thread(process, |io_thread, _| io_thread.notice(notice));
+        let Connection { process, place, .. } = self.connections[connection];
+        self.with_io_thread(process, place, |io_thread, _| io_thread.notice(notice));
         self.turn(process);
     }
 

@@ -1,16 +1,19 @@
 //! The server: the in-memory server of the library, with a clock that drifts and jumps, and with
 //! outages.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use checker::Nanos;
 use distlock_runtime::Fence;
 use distlock_runtime::verification::{
     AcquireReply, Command, CommandError, FenceRange, MAX_LISTED_WAITERS, MemoryStore, Notification,
-    Publish, Reply, SMALL_FENCE_RANGE,
+    Publish, Reply, SMALL_FENCE_RANGE, Slot,
 };
 
+use super::cluster::space;
 use super::failover::mark;
 use super::released::ReleasedRequests;
 use crate::plan::Part;
@@ -33,8 +36,8 @@ pub(super) struct Server {
     full_until: Nanos,
     past: Past,
     replica: Replica,
-    /// The requests that must not be granted any more.
-    pub(super) released: ReleasedRequests,
+    /// The requests that must not be granted any more; of all nodes of a cluster.
+    pub(super) released: Rc<RefCell<ReleasedRequests>>,
 }
 
 /// What a process brings when it connects.
@@ -88,6 +91,31 @@ impl Server {
         server
     }
 
+    /// A node of a cluster at the start.
+    pub(super) fn node(ppm: i64, node: usize) -> Self {
+        let mut server = Self { memory: MemoryStore::node(space()), ..Self::new(ppm) };
+        server.promote(mark(node));
+        server
+    }
+
+    /// Has everything of a slot migrated.
+    pub(super) fn migrate(&mut self, slot: Slot, to: &mut Self) {
+        self.memory.migrate(slot, &mut to.memory);
+    }
+
+    /// This replica of a node becomes the primary. Its node has only some of the slots.
+    pub(super) fn take_over(&mut self, old: &Self, has: &[(Slot, bool)]) {
+        self.released = Rc::clone(&old.released);
+        for &(slot, is_own) in has {
+            if !is_own {
+                self.memory.migrate(slot, &mut MemoryStore::node(space()));
+            } else if old.memory.has_tokens(slot) && !self.memory.has_tokens(slot) {
+                // Only processes that have used the slot notice that.
+                self.past.undetected_data_loss = true;
+            }
+        }
+    }
+
     fn new(ppm: i64) -> Self {
         Self {
             memory: MemoryStore::default(),
@@ -101,7 +129,7 @@ impl Server {
             full_until: 0,
             past: Past::default(),
             replica: Replica::default(),
-            released: ReleasedRequests::default(),
+            released: Rc::default(),
         }
     }
 
@@ -205,16 +233,16 @@ impl Server {
         if join_all && likely_free(call) && !self.is_free(now_us, call, publish) {
             return Err(CommandError::NotBatchable);
         }
-        let (released, replica) = (&mut self.released, &mut self.replica);
+        let (released, replica) = (&self.released, &mut self.replica);
         let mut publish_and_note = |inbox: &str, notice: Option<Notification>| {
             if let Some(Notification::Granted(id, fences)) = notice {
-                released.grant(id);
+                released.borrow_mut().grant(id);
                 replica.note_grant(now, fences);
             }
             publish(inbox, notice)
         };
         let reply = self.memory.call(now_us, call, &mut publish_and_note)?;
-        self.released.note(call, &reply);
+        self.released.borrow_mut().note(call, &reply);
         match reply {
             Reply::Acquire(AcquireReply::Granted(grant)) => {
                 self.replica.note_grant(now, grant.fences);
