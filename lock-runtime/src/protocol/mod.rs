@@ -54,7 +54,7 @@ use std::time::Duration;
 use crate::protocol::commands::{Backlog, InFlightCommand};
 use crate::protocol::connection::{EndedRequest, MaxLease, Primary, ReplyTimeout};
 use crate::protocol::deadlock::Probes;
-use crate::protocol::node::Node;
+use crate::protocol::node::NodeState;
 use crate::protocol::replicas::Confirmations;
 use crate::protocol::request::{CommandId, Failure, Output, ReleaseOutcome, RequestParams};
 use crate::protocol::state::{Context, Next, OnServer, Phase, Reachability, RequestState};
@@ -89,7 +89,7 @@ pub struct Protocol {
     /// Where replicas have to confirm all holds.
     pub(crate) confirmations: Option<Box<Confirmations>>,
     /// Where the server is a node of a cluster.
-    pub(crate) node: Option<Box<Node>>,
+    pub(crate) node: Option<Box<NodeState>>,
 }
 
 impl Protocol {

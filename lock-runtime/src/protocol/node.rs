@@ -95,7 +95,7 @@ impl LivingMarks {
 
 /// A node, and the connection to it.
 #[derive(Debug)]
-pub(crate) struct Node {
+pub(crate) struct NodeState {
     context: NodeContext,
     /// Notifications about them arrive, or will as of what is sent next.
     subscribed: SlotSet,
@@ -170,7 +170,7 @@ impl Protocol {
     #[must_use]
     pub fn of_node(self, context: NodeContext) -> Self {
         let max_lease = self.max_lease.among(context.max_lease.clone());
-        let node = Node { context, subscribed: SlotSet::new(), asked: BTreeMap::new() };
+        let node = NodeState { context, subscribed: SlotSet::new(), asked: BTreeMap::new() };
         Self { node: Some(Box::new(node)), max_lease, ..self }
     }
 
