@@ -507,7 +507,7 @@ impl PlanGenerator {
         for _ in 0..chance.u32(..6) {
             let mut millis = |most: u64| {
                 let share = chance.f64();
-                Duration::from_secs_f64(most as f64 / 1_000.0 * share * share * share)
+                Duration::from_millis(most).mul_f64(share * share * share)
             };
             at += millis(1_500);
             let phases = [millis(400), millis(400), millis(400)];
