@@ -222,10 +222,7 @@ impl LiveFleet {
     }
 
     /// The new links, each to a server, and whether all are connected.
-    pub(super) fn found(
-        &mut self,
-        owners: &[u16],
-    ) -> (Vec<(usize, SimulatedLink)>, bool) {
+    pub(super) fn found(&mut self, owners: &[u16]) -> (Vec<(usize, SimulatedLink)>, bool) {
         let (links, is_settled) = self.fleet.found(owners);
         let links = links.into_iter().map(|(number, link)| (usize::from(number) - 1, link));
         (links.collect(), is_settled)
