@@ -269,7 +269,9 @@ impl Fleet {
             address.as_ref().is_none_or(|address| doubted.contains(address))
         };
         let mut has_slots = vec![false; table.nodes.len()];
-        owners.iter().for_each(|&place| has_slots[usize::from(place)] = true);
+        for &place in &owners {
+            has_slots[usize::from(place)] = true;
+        }
         let with_slots = (0..).zip(has_slots).filter(|&(_, has_slots)| has_slots);
         let with_slots = with_slots.map(|(place, _)| place);
         table.masters = with_slots.filter(|&place| !is_doubted(place)).collect();
