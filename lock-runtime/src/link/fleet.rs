@@ -37,7 +37,7 @@ use crate::local::lease::{Answer, Callback};
 use crate::protocol::node::LivingMarks;
 use crate::protocol::request::{CommandError, CommandId, Redirect, ReleaseOutcome, RequestParams};
 use crate::types::request_id::RequestId;
-use crate::types::time::Timestamp;
+use crate::types::time::{self, Timestamp};
 use crate::user_code;
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
@@ -45,6 +45,14 @@ use crate::wire::slot::Slot;
 
 /// The place of the link that belongs to no node.
 const NO_NODE: u16 = 0;
+
+/// How long the link to a node without slots is kept after the last command to it. A slot that is
+/// being moved there sends one with each renewal of a hold.
+const KEEP_GUEST: Duration = Duration::from_secs(60);
+
+/// How long a redirect counts against nodes that have not heard of the move. Between such nodes and
+/// the one that redirects, requests would go back and forth.
+const KEEP_REDIRECT: Duration = Duration::from_secs(5);
 
 /// The node that a redirect names, by the node that has sent it.
 pub(crate) type Resolve = Box<dyn Fn(&str, &NodeAddress) -> Option<NodeAddress> + Send + Sync>;
@@ -88,10 +96,27 @@ struct News {
 pub(crate) struct Heard {
     /// The table may be out of date.
     pub(crate) is_doubtful: bool,
-    /// What nodes have said about single slots.
-    pub(crate) redirects: BTreeMap<Slot, NodeAddress>,
-    /// Where nodes have sent single commands.
-    pub(crate) guests: BTreeSet<NodeAddress>,
+    /// A node has named another one.
+    pub(crate) is_redirected: bool,
+    /// What nodes have said about single slots lately.
+    pub(crate) redirects: BTreeMap<Slot, Followed>,
+    /// Where nodes have sent single commands, and when they did so last.
+    guests: BTreeMap<NodeAddress, Timestamp>,
+}
+
+/// A redirect of a slot.
+#[derive(Clone)]
+pub(crate) struct Followed {
+    from: NodeAddress,
+    pub(crate) to: NodeAddress,
+    at: Timestamp,
+}
+
+impl Heard {
+    /// Nodes to which commands were sent lately although they may have no slots.
+    pub(crate) fn guests(&self) -> BTreeSet<NodeAddress> {
+        self.guests.keys().cloned().collect()
+    }
 }
 
 impl News {
@@ -320,29 +345,29 @@ impl Fleet {
         such(&self.news.heard())
     }
 
-    pub(crate) fn take_heard(&self) -> Heard {
-        mem::take(&mut self.news.heard())
+    pub(crate) fn take_heard(&self, now: Timestamp) -> Heard {
+        let mut heard = self.news.heard();
+        heard.guests.retain(|_, asked| asked.plus(KEEP_GUEST) > now);
+        heard.redirects.retain(|_, redirect| redirect.at.plus(KEEP_REDIRECT) > now);
+        let (guests, redirects) = (heard.guests.clone(), heard.redirects.clone());
+        mem::replace(&mut heard, Heard { redirects, guests, ..Heard::default() })
     }
 
     pub(crate) fn addresses(&self) -> Vec<NodeAddress> {
         self.table().nodes.iter().filter_map(|node| node.address.clone()).collect()
     }
 
-    /// Adds a redirect to what a discovery has found, unless that has changed the slot as well:
+    /// Adds a redirect to what a discovery has found, if that still names the node that has sent it:
     /// the nodes that were asked may not have heard of the move, or of a failover. Returns the node
     /// that may have been replaced.
     pub(crate) fn follow(
-        &self,
         found: &mut Topology,
         slot: Slot,
-        to: &NodeAddress,
+        redirect: &Followed,
     ) -> Option<NodeAddress> {
-        let table = self.table();
+        let Followed { from, to, .. } = redirect;
         let owner = &mut found.owners[usize::from(slot.number())];
-        let place = usize::from(table.owners[usize::from(slot.number())]);
-        let before = table.nodes[place].address.as_ref();
-        let is_news = owner.map(|owner| &found.nodes[usize::from(owner)]) != before;
-        if is_news || before == Some(to) {
+        if owner.map(|owner| &found.nodes[usize::from(owner)]) != Some(from) || from == to {
             return None;
         }
         let known = found.nodes.iter().position(|node| node == to);
@@ -351,7 +376,7 @@ impl Fleet {
             found.nodes.len() - 1
         });
         *owner = u16::try_from(index).ok();
-        before.cloned()
+        Some(from.clone())
     }
 
     /// Nothing changes any more. Returns all links.
@@ -414,10 +439,15 @@ impl OtherLinks for Fleet {
     }
 
     fn redirected(&self, from: &Link, Redirect { slot, address }: Redirect) {
-        let node = self.table().node_of(from).and_then(|from| self.resolve(&address, from));
+        let table = self.table();
+        let Some(node) = table.node_of(from) else { return };
+        let redirect = node.address.clone().zip(self.resolve(&address, node));
         self.news.add(|heard| {
             heard.is_doubtful = true;
-            heard.redirects.extend(node.map(|node| (slot, node)));
+            heard.is_redirected = true;
+            heard
+                .redirects
+                .extend(redirect.map(|(from, to)| (slot, Followed { from, to, at: time::now() })));
         });
     }
 
@@ -436,16 +466,14 @@ impl OtherLinks for Fleet {
                 link.submit(|router, now| router.answered_elsewhere(now, id, reply));
             }
         });
+        self.news.heard().guests.extend(to.map(|to| (to, time::now())));
         let sent = match target {
             Some(to) => to.link().send_asking(command, answer),
             None => Err(answer),
         };
         if let Err(answer) = sent {
             let why = format!("{address}, to which the slot is being moved, is not connected yet");
-            self.news.add(|heard| {
-                heard.is_doubtful = true;
-                heard.guests.extend(to);
-            });
+            self.news.add(|heard| heard.is_doubtful = true);
             answer(Err(CommandError::TryAgain(why)));
         }
     }

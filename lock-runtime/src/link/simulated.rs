@@ -193,9 +193,7 @@ impl SimulatedFleet {
     /// Whether it has to be found out at once which nodes have which slots.
     pub fn has_to_look(&self) -> bool {
         self.fleet.upgrade().is_some_and(|fleet| {
-            fleet.has_heard(|heard| {
-                self.is_settled && heard.is_doubtful || !heard.redirects.is_empty()
-            })
+            fleet.has_heard(|heard| self.is_settled && heard.is_doubtful || heard.is_redirected)
         })
     }
 
@@ -203,7 +201,7 @@ impl SimulatedFleet {
     /// all are connected.
     pub fn found(&mut self, owners: &[u16]) -> (Vec<(u16, SimulatedLink)>, bool) {
         let Some(fleet) = self.fleet.upgrade() else { return (Vec::new(), true) };
-        let heard = fleet.take_heard();
+        let heard = fleet.take_heard(time::now());
         let mut numbers: Vec<u16> = Vec::new();
         let mut index_of = |owner: u16| {
             let known = numbers.iter().position(|&number| number == owner);
@@ -218,10 +216,11 @@ impl SimulatedFleet {
         let nodes = numbers.iter().map(address).collect();
         let mut found = Topology { nodes, owners, epoch: 0, own_epoch: 0 };
         let followed = heard.redirects.iter();
-        let doubted =
-            followed.filter_map(|(&slot, node)| fleet.follow(&mut found, slot, node)).collect();
+        let doubted = followed
+            .filter_map(|(&slot, redirect)| Fleet::follow(&mut found, slot, redirect))
+            .collect();
         let mut links = Vec::new();
-        let applied = fleet.apply(&found, &heard.guests, &doubted, &mut |node| {
+        let applied = fleet.apply(&found, &heard.guests(), &doubted, &mut |node| {
             let (link, handle) = (self.new_link)();
             links.push((node.port(), link));
             Ok(handle)

@@ -156,16 +156,19 @@ fn a_node_without_slots_stays_while_commands_are_sent_to_it() {
 }
 
 #[test]
-fn a_redirect_is_followed_only_where_the_discovery_knows_of_no_move() {
+fn a_redirect_counts_against_nodes_that_have_not_heard_of_the_move() {
     let world = World::new();
-    world.apply(&topology(&[1, 2], |_| Some(0)), &BTreeSet::new());
     let slot = world.context.space.slot("key");
+    let redirect = |from, to| Followed { from: node(from), to: node(to), at: time::now() };
     let mut stale = topology(&[1, 2], |_| Some(0));
-    world.fleet.follow(&mut stale, slot, &node(3));
-    world.apply(&stale, &BTreeSet::new());
-    assert_eq!(world.address_of("key"), Some(node(3)), "the nodes that answered had not heard");
+    for _ in 0..2 {
+        assert_eq!(Fleet::follow(&mut stale, slot, &redirect(1, 3)), Some(node(1)));
+        world.apply(&stale, &BTreeSet::new());
+        assert_eq!(world.address_of("key"), Some(node(3)));
+        stale = topology(&[1, 2], |_| Some(0));
+    }
     let mut later = topology(&[1, 2], |_| Some(1));
-    world.fleet.follow(&mut later, slot, &node(1));
+    assert_eq!(Fleet::follow(&mut later, slot, &redirect(1, 3)), None);
     world.apply(&later, &BTreeSet::new());
     assert_eq!(world.address_of("key"), Some(node(2)), "the redirect is older");
 }
@@ -181,4 +184,18 @@ fn timers_of_callers_do_not_move() {
     assert!(world.fleet.first().is(&first));
     first.link().keeper_turn(false);
     assert!(timer.as_mut().poll(&mut context).is_ready());
+}
+
+#[test]
+fn the_links_end_with_the_manager() {
+    let world = World::new();
+    world.apply(&topology(&[1, 2], |slot| Some(slot.number() % 2)), &BTreeSet::new());
+    let waits: Vec<_> = ["here", "there"].map(|key| world.queues.join(key, params())).into();
+    let links: Vec<_> =
+        world.fleet.links().iter().map(|link| Arc::downgrade(link.link())).collect();
+    let fleet = Arc::downgrade(&world.fleet);
+    drop(waits);
+    drop(world);
+    assert!(fleet.upgrade().is_none());
+    assert!(links.iter().all(|link| link.upgrade().is_none()));
 }

@@ -77,8 +77,8 @@ impl TopologyWatch {
     fn sleep(&self, until: Timestamp, is_settled: bool) {
         while time::now() < until && !self.signal.is_closed() {
             let Some(fleet) = self.fleet.upgrade() else { return };
-            let wanted = fleet
-                .has_heard(|heard| is_settled && heard.is_doubtful || !heard.redirects.is_empty());
+            let wanted =
+                fleet.has_heard(|heard| is_settled && heard.is_doubtful || heard.is_redirected);
             drop(fleet);
             if wanted {
                 return;
@@ -91,9 +91,10 @@ impl TopologyWatch {
     /// `None` if the manager is gone.
     fn look(&self) -> Option<bool> {
         let fleet = self.fleet.upgrade()?;
-        let heard = fleet.take_heard();
+        let heard = fleet.take_heard(time::now());
         // Those that others have named know best.
-        let mut known: Vec<_> = heard.redirects.values().cloned().collect();
+        let mut known: Vec<_> =
+            heard.redirects.values().map(|redirect| redirect.to.clone()).collect();
         for address in fleet.addresses() {
             if !known.contains(&address) {
                 known.push(address);
@@ -120,9 +121,10 @@ impl TopologyWatch {
         heard: &Heard,
     ) -> Result<(), ConnectError> {
         let followed = heard.redirects.iter();
-        let doubted =
-            followed.filter_map(|(&slot, node)| fleet.follow(&mut found, slot, node)).collect();
-        let applied = fleet.apply(&found, &heard.guests, &doubted, &mut |node| {
+        let doubted = followed
+            .filter_map(|(&slot, redirect)| Fleet::follow(&mut found, slot, redirect))
+            .collect();
+        let applied = fleet.apply(&found, &heard.guests(), &doubted, &mut |node| {
             let link = self.setup.link()?;
             link.keep(Some(Arc::new(self.discovery.server_of(node))))?;
             Ok(link)
