@@ -357,9 +357,9 @@ impl Fleet {
         self.table().nodes.iter().filter_map(|node| node.address.clone()).collect()
     }
 
-    /// Adds a redirect to what a discovery has found, if that still names the node that has sent it:
-    /// the nodes that were asked may not have heard of the move, or of a failover. Returns the node
-    /// that may have been replaced.
+    /// Adds a redirect to what a discovery has found, if that still names the node that has sent
+    /// it: the nodes that were asked may not have heard of the move, or of a failover. Returns the
+    /// node that may have been replaced.
     pub(crate) fn follow(
         found: &mut Topology,
         slot: Slot,
