@@ -10,7 +10,7 @@ use std::time::Duration;
 use distlock::{LockError, LockManager, LockManagerBuilder, distributed_lock};
 use testkit::{RedisServer, eventually};
 
-use crate::support::{LASTING, LIMIT, connect, server};
+use crate::support::{LASTING, LIMIT, connect, contend, server};
 
 const OUTAGE: Duration = Duration::from_millis(300);
 
@@ -109,16 +109,7 @@ fn the_rules_of_the_message_are_enough_for_all_that_locks_do() {
     server.command(&["ACL", "LOG", "RESET"]);
     let build = || as_app(&server).ttl(Duration::from_millis(600)).build().unwrap();
     let (one, other) = (build(), build());
-    // Contention in both directions, and a place in the queue that is given up.
-    let held = one.mutex("a").wait(LIMIT).acquire_blocking().unwrap();
-    let tried = other.mutex("a").wait(Duration::from_millis(700)).acquire_blocking();
-    assert!(matches!(tried, Err(LockError::Busy(_))), "{tried:?}");
-    std::thread::scope(|scope| {
-        let next = scope.spawn(|| other.mutex("a").wait(LIMIT).acquire_blocking().unwrap());
-        eventually(LIMIT, "it waits", || one.inspect_blocking("a").unwrap().waiters.len() == 1);
-        held.release_blocking().unwrap();
-        next.join().unwrap().release_blocking().unwrap();
-    });
+    contend(&one, &other);
     // Several keys, a large block of tokens, a deadlock, and a renewal.
     one.mutex_many(["a", "b", "c"])
         .wait(LIMIT)

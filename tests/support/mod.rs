@@ -6,7 +6,7 @@ pub mod process;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use distlock::{Inspection, LockManager};
+use distlock::{Inspection, LockError, LockManager};
 use testkit::{RedisServer, eventually};
 
 /// The limit of any wait.
@@ -37,6 +37,19 @@ pub fn traces(server: &RedisServer) -> Vec<String> {
     let keys: Vec<String> =
         keys.arg("*").query(&mut server.connection()).expect("the server answers");
     keys.into_iter().filter(|key| !LASTING.contains(&key.as_str())).collect()
+}
+
+/// Contention in both directions, and a place in the queue that is given up.
+pub fn contend(one: &LockManager, other: &LockManager) {
+    let held = one.mutex("a").wait(LIMIT).acquire_blocking().unwrap();
+    let tried = other.mutex("a").wait(Duration::from_millis(700)).acquire_blocking();
+    assert!(matches!(tried, Err(LockError::Busy(_))), "{tried:?}");
+    std::thread::scope(|scope| {
+        let next = scope.spawn(|| other.mutex("a").wait(LIMIT).acquire_blocking().unwrap());
+        eventually(LIMIT, "it waits", || one.inspect_blocking("a").unwrap().waiters.len() == 1);
+        held.release_blocking().unwrap();
+        next.join().unwrap().release_blocking().unwrap();
+    });
 }
 
 /// Waits until the server knows this many waiters of `key`.

@@ -699,9 +699,8 @@ fn wrong_cluster(why: &str) -> LockError {
 
 impl LockManager {
     /// Creates a manager with the default settings for the server at `url`: `redis://`, `rediss://`
-    /// with the feature `tls-rustls`, `redis-sentinel://`, `redis-cluster://`, `unix://`, or `memory://`
-    /// for an
-    /// in-process server.
+    /// with the feature `tls-rustls`, `redis-sentinel://`, `redis-cluster://`, `unix://`, or
+    /// `memory://` for an in-process server.
     ///
     /// It does not block. The connection is opened in the background, and an unreachable server is
     /// reported by the first request. `memory://` is ready at once: a free lock is granted at the

@@ -1,8 +1,8 @@
 //! The links of a cluster: one for each node that has slots.
 //!
 //! A table says which link the requests of a slot go to. When a slot moves to another node, its
-//! requests move to the link of that node, with both links locked. Whoever asks a link for
-//! something looks at the table again once the link is locked.
+//! requests move to the link of that node, with both links locked. A caller that asks a
+//! link for something looks at the table again once the link is locked.
 //!
 //! - *The first link* belongs to no node and never connects. It has the requests of the slots for
 //!   which no node is known, at first of all slots: what ends a wait for a connection ends theirs.

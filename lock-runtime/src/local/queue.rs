@@ -108,6 +108,26 @@ impl AcquireParams {
     }
 }
 
+#[cfg(test)]
+impl AcquireParams {
+    /// Of a call of a test that waits without a limit.
+    #[track_caller]
+    pub(crate) fn with_ttl(ttl: Duration) -> Self {
+        let terms = LeaseTerms { ttl: Nanos::of(ttl), renew: true, max_hold: None, min_hold_ms: 0 };
+        Self {
+            since: crate::types::time::now(),
+            deadline: None,
+            queue: true,
+            alone: false,
+            confirm_ms: 0,
+            terms,
+            linger: Nanos::ZERO,
+            call_site: CallSite::Line(std::panic::Location::caller()),
+            label: None,
+        }
+    }
+}
+
 /// `S` reports the outcome to a waiter.
 #[derive(Debug)]
 pub(super) struct LocalQueue<S> {

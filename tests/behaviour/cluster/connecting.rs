@@ -7,7 +7,7 @@ use std::time::Duration;
 use distlock::{Credentials, LockError, LockManager, LockManagerBuilder, distributed_lock};
 use testkit::{Cluster, RedisServer, ReservedPort, eventually};
 
-use crate::support::LIMIT;
+use crate::support::{LIMIT, contend};
 
 /// In slots of all nodes.
 const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -178,16 +178,7 @@ fn the_rules_of_the_message_are_enough_for_all_that_locks_do_on_the_nodes() {
     let build = || as_app(&all).ttl(Duration::from_secs(2)).build().unwrap();
     let (one, other) = (build(), build());
     assert_locks(&one);
-    // Contention in both directions, and a place in the queue that is given up.
-    let held = one.mutex("a").wait(LIMIT).acquire_blocking().unwrap();
-    let tried = other.mutex("a").wait(Duration::from_millis(700)).acquire_blocking();
-    assert!(matches!(tried, Err(LockError::Busy(_))), "{tried:?}");
-    std::thread::scope(|scope| {
-        let next = scope.spawn(|| other.mutex("a").wait(LIMIT).acquire_blocking().unwrap());
-        eventually(LIMIT, "it waits", || one.inspect_blocking("a").unwrap().waiters.len() == 1);
-        held.release_blocking().unwrap();
-        next.join().unwrap().release_blocking().unwrap();
-    });
+    contend(&one, &other);
     // Several keys, of several slots and of one, a deadlock, and a slot that moves.
     for keys in [["a", "b", "c"], ["{x}1", "{x}2", "{x}3"]] {
         let guard = one.mutex_many(keys).wait(LIMIT).acquire_blocking().unwrap();

@@ -1,18 +1,17 @@
 //! The links of a cluster without keepers and connections: which of them has which request.
 
-use std::panic::Location;
 use std::pin::pin;
 use std::task::{Context, Waker};
 
 use super::*;
 use crate::local::key_queue::{QueueContext, QueueTable};
-use crate::local::queue::{AcquireParams, LeaseTerms};
+use crate::local::queue::AcquireParams;
 use crate::protocol::Protocol;
 use crate::protocol::node::NodeContext;
 use crate::protocol::timing::Timing;
-use crate::types::owner_info::{CallSite, ProcessInfo};
+use crate::types::owner_info::ProcessInfo;
 use crate::types::replicas::Replicas;
-use crate::types::time::{self, Nanos};
+use crate::types::time;
 
 const TTL: Duration = Duration::from_secs(30);
 
@@ -75,25 +74,12 @@ fn topology(ports: &[u16], owner: impl Fn(Slot) -> Option<u16>) -> Topology {
     Topology { nodes, owners: slots.map(owner).collect(), epoch: 1, own_epoch: 1 }
 }
 
-fn params() -> AcquireParams {
-    AcquireParams {
-        since: time::now(),
-        deadline: None,
-        queue: true,
-        alone: false,
-        confirm_ms: 0,
-        terms: LeaseTerms { ttl: Nanos::of(TTL), renew: true, max_hold: None, min_hold_ms: 0 },
-        linger: Nanos::ZERO,
-        call_site: CallSite::Line(Location::caller()),
-        label: None,
-    }
-}
-
 #[test]
 fn requests_wait_for_the_first_discovery_and_then_go_to_their_nodes() {
     let world = World::new();
     let keys: Vec<_> = (0..60).map(|number| format!("key:{number}")).collect();
-    let waits: Vec<_> = keys.iter().map(|key| world.queues.join(key, params())).collect();
+    let waits: Vec<_> =
+        keys.iter().map(|key| world.queues.join(key, AcquireParams::with_ttl(TTL))).collect();
     assert_eq!(world.requests(), [60]);
     assert_eq!(world.address_of("key:0"), None);
     world.apply(&topology(&[1, 2, 3], |slot| Some(slot.number() % 3)), &BTreeSet::new());
@@ -112,7 +98,8 @@ fn requests_wait_for_the_first_discovery_and_then_go_to_their_nodes() {
 fn a_slot_takes_its_requests_along_and_leaves_the_others() {
     let world = World::new();
     world.apply(&topology(&[1, 2], |_| Some(0)), &BTreeSet::new());
-    let waits: Vec<_> = ["here", "there"].map(|key| world.queues.join(key, params())).into();
+    let waits: Vec<_> =
+        ["here", "there"].map(|key| world.queues.join(key, AcquireParams::with_ttl(TTL))).into();
     assert_eq!(world.requests(), [0, 2]);
     let moved = world.context.space.slot("there");
     world.apply(&topology(&[1, 2], |slot| Some((slot == moved).into())), &BTreeSet::new());
@@ -190,7 +177,8 @@ fn timers_of_callers_do_not_move() {
 fn the_links_end_with_the_manager() {
     let world = World::new();
     world.apply(&topology(&[1, 2], |slot| Some(slot.number() % 2)), &BTreeSet::new());
-    let waits: Vec<_> = ["here", "there"].map(|key| world.queues.join(key, params())).into();
+    let waits: Vec<_> =
+        ["here", "there"].map(|key| world.queues.join(key, AcquireParams::with_ttl(TTL))).into();
     let links: Vec<_> =
         world.fleet.links().iter().map(|link| Arc::downgrade(link.link())).collect();
     let fleet = Arc::downgrade(&world.fleet);

@@ -1,16 +1,15 @@
 //! The timers of a link without a keeper and a connection.
 
-use std::panic::Location;
 use std::task::{Context, Waker};
 
 use super::*;
 use crate::link::handle::LinkHandle;
 use crate::local::key_queue::{QueueContext, QueueTable};
-use crate::local::queue::{AcquireParams, LeaseTerms};
+use crate::local::queue::AcquireParams;
 use crate::protocol::timing::Timing;
-use crate::types::owner_info::{CallSite, ProcessInfo};
+use crate::types::owner_info::ProcessInfo;
 use crate::types::replicas::Replicas;
-use crate::types::time::{self, Nanos};
+use crate::types::time;
 
 const TTL: Duration = Duration::from_secs(30);
 
@@ -45,17 +44,7 @@ fn the_timers_of_a_queue_are_cancelled_with_it() {
         replicas: Replicas::None,
         io: link.io_handle(),
     });
-    let params = AcquireParams {
-        since: time::now(),
-        deadline: None,
-        queue: true,
-        alone: false,
-        confirm_ms: 0,
-        terms: LeaseTerms { ttl: Nanos::of(TTL), renew: true, max_hold: None, min_hold_ms: 0 },
-        linger: Nanos::ZERO,
-        call_site: CallSite::Line(Location::caller()),
-        label: None,
-    };
+    let params = AcquireParams::with_ttl(TTL);
     for number in 0..100 {
         let key = format!("key:{number}");
         let waits: Vec<_> = (0..3).map(|_| queues.join(&key, params)).collect();

@@ -1,6 +1,5 @@
 //! A queue and its callers. The test plays the link.
 
-use std::panic::Location;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -10,13 +9,13 @@ use std::time::Duration;
 
 use crate::local::key_queue::{IoHandle, KeyQueue, QueueContext, QueueTable, WaitForTurn};
 use crate::local::lease::{Answer, Callback, LeaseRef};
-use crate::local::queue::{AcquireParams, LeaseTerms, SHORT_SECTION};
+use crate::local::queue::{AcquireParams, SHORT_SECTION};
 use crate::protocol::request::{Loss, ReleaseOutcome, RequestParams};
 use crate::types::fence::{Fence, FenceRange};
-use crate::types::owner_info::{CallSite, ProcessInfo};
+use crate::types::owner_info::ProcessInfo;
 use crate::types::replicas::Replicas;
 use crate::types::request_id::RequestId;
-use crate::types::time::{self, Nanos, Timestamp};
+use crate::types::time::{self, Timestamp};
 use crate::wire::reply::Grant;
 
 const TTL: Duration = Duration::from_secs(30);
@@ -99,25 +98,7 @@ fn context(letters: &Arc<FakeIo>) -> QueueContext {
 
 #[track_caller]
 fn join(queues: &QueueTable, key: &Arc<str>) -> WaitForTurn {
-    queues.join(key, params())
-}
-
-#[track_caller]
-fn params() -> AcquireParams {
-    let terms = LeaseTerms { ttl: Nanos::of(TTL), renew: true, max_hold: None, min_hold_ms: 0 };
-    let call_site = CallSite::Line(Location::caller());
-    let (since, linger) = (time::now(), Nanos::ZERO);
-    AcquireParams {
-        since,
-        deadline: None,
-        queue: true,
-        alone: false,
-        confirm_ms: 0,
-        terms,
-        linger,
-        call_site,
-        label: None,
-    }
+    queues.join(key, AcquireParams::with_ttl(TTL))
 }
 
 fn answer(wait: &mut WaitForTurn) -> Option<LeaseRef> {
@@ -171,8 +152,10 @@ fn a_request_that_is_alone_neither_takes_over_a_lease_nor_hands_one_on() {
     let (queues, key) = (QueueTable::new(context(&letters)), Arc::from("key"));
     let mut shared = join(&queues, &key);
     letters.grant();
-    let mut alone = queues.join(&key, AcquireParams { alone: true, ..params() });
-    let mut once = queues.join(&key, AcquireParams { queue: false, ..params() });
+    let mut alone =
+        queues.join(&key, AcquireParams { alone: true, ..AcquireParams::with_ttl(TTL) });
+    let mut once =
+        queues.join(&key, AcquireParams { queue: false, ..AcquireParams::with_ttl(TTL) });
     assert_eq!(letters.requests.lock().unwrap().len(), 2, "each asks the server");
     let mut behind = join(&queues, &key);
     drop(answer(&mut shared).expect("it was granted"));
@@ -187,14 +170,16 @@ fn a_request_that_is_alone_neither_takes_over_a_lease_nor_hands_one_on() {
 fn keys_that_are_asked_for_together_are_sent_in_one_message() {
     let letters = Arc::new(FakeIo::default());
     let queues = QueueTable::new(context(&letters));
-    let mut waits = queues.join_all(&["a", "b"], params());
+    let mut waits = queues.join_all(&["a", "b"], AcquireParams::with_ttl(TTL));
     letters.grant();
     assert!(answer(&mut waits[0]).is_none());
     assert!(answer(&mut waits[1]).is_some());
     drop(waits);
     assert_eq!(letters.ended.lock().unwrap().len(), 2, "one was released, one withdrawn");
     let letters = Arc::new(FakeIo { shut_down: true, ..FakeIo::default() });
-    for mut wait in QueueTable::new(context(&letters)).join_all(&["a", "b"], params()) {
+    for mut wait in
+        QueueTable::new(context(&letters)).join_all(&["a", "b"], AcquireParams::with_ttl(TTL))
+    {
         let polled = Pin::new(&mut wait).poll(&mut Context::from_waker(Waker::noop()));
         assert!(matches!(polled, Poll::Ready(None)));
     }
@@ -242,7 +227,12 @@ fn a_waiter_is_woken_to_read_when_its_request_is_sent() {
     drop((lease_ref, queue));
     letters.grant();
     assert!(answer(&mut second).is_some());
-    assert!(queues.join_all(&["a", "b"], params()).iter().all(WaitForTurn::is_asked));
+    assert!(
+        queues
+            .join_all(&["a", "b"], AcquireParams::with_ttl(TTL))
+            .iter()
+            .all(WaitForTurn::is_asked)
+    );
 }
 
 #[test]
