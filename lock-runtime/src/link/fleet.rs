@@ -270,6 +270,9 @@ impl Fleet {
         open: &mut dyn FnMut(&NodeAddress) -> io::Result<LinkHandle>,
     ) -> io::Result<()> {
         let _changing = self.lock_changes();
+        if self.news.signal.is_closed() {
+            return Ok(());
+        }
         let mut table = Table::clone(&self.table());
         let mut has_slots = vec![false; found.nodes.len()];
         found.owners.iter().flatten().for_each(|&node| has_slots[usize::from(node)] = true);
@@ -381,6 +384,8 @@ impl Fleet {
 
     /// Nothing changes any more. Returns all links.
     pub(crate) fn close(&self) -> Vec<LinkHandle> {
+        // A change that is under way may open links.
+        let _changing = self.lock_changes();
         self.news.signal.close();
         self.links()
     }

@@ -95,6 +95,15 @@ fn requests_wait_for_the_first_discovery_and_then_go_to_their_nodes() {
 }
 
 #[test]
+fn no_link_is_opened_once_the_links_are_closed() {
+    let world = World::new();
+    assert_eq!(world.fleet.close().len(), 1);
+    // The nodes were asked before.
+    world.apply(&topology(&[1, 2], |_| Some(0)), &BTreeSet::new());
+    assert_eq!(world.fleet.links().len(), 1, "nobody would shut it down");
+}
+
+#[test]
 fn a_slot_takes_its_requests_along_and_leaves_the_others() {
     let world = World::new();
     world.apply(&topology(&[1, 2], |_| Some(0)), &BTreeSet::new());
