@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::RangeInclusive;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::Value;
 
@@ -14,6 +14,8 @@ use crate::{Builder, FaultProxy, RedisServer, eventually};
 /// An election takes about a second, and the start of all processes three.
 const LIMIT: Duration = Duration::from_secs(60);
 const PRIMARIES: usize = 3;
+/// How long a replica tries to take the place of its primary after an order.
+const GIVES_UP: Duration = Duration::from_secs(5);
 /// Keys in one MIGRATE.
 const BATCH: &str = "100";
 
@@ -51,6 +53,8 @@ pub struct Cluster {
 impl Cluster {
     /// How many slots there are.
     pub const SLOTS: u16 = 16_384;
+    /// How many nodes [`start`](Self::start) starts.
+    pub const NODES: usize = 2 * PRIMARIES;
 
     /// Starts all nodes and waits until they agree on all slots and the replicas have copied their
     /// primaries.
@@ -59,7 +63,7 @@ impl Cluster {
     ///
     /// If a process cannot be started.
     pub fn start() -> io::Result<Self> {
-        let bus_ports = bus_ports(2 * PRIMARIES)?;
+        let bus_ports = bus_ports(Self::NODES)?;
         let nodes = bus_ports.iter().map(|port| {
             Node::start(|announced| {
                 settings(port).arg("cluster-announce-port", announced.to_string())
@@ -167,6 +171,12 @@ impl Cluster {
         owner.expect("the loop ends when there is one")
     }
 
+    /// The primaries with slots.
+    #[must_use]
+    pub fn primaries(&self) -> Vec<usize> {
+        self.claims().into_iter().map(|(index, _)| index).collect()
+    }
+
     /// The slots that a node serves, by what it says itself.
     ///
     /// # Panics
@@ -199,23 +209,27 @@ impl Cluster {
     ///
     /// If that takes too long.
     pub fn fail_over(&self, primary: usize) {
-        let replica = self.partner_of(primary);
-        self.begin_failover(primary, &[]);
-        self.wait_for_primary(replica);
+        self.order_failover(primary, &[]);
         self.wait_until_settled();
     }
 
-    /// Orders the replica of a primary to take its place, with the options of `CLUSTER FAILOVER`.
+    /// Orders the replica of a primary to take its place, with the options of `CLUSTER FAILOVER`,
+    /// and waits until it has slots.
     ///
     /// # Panics
     ///
-    /// If it refuses for long.
-    pub fn begin_failover(&self, primary: usize, options: &[&str]) {
+    /// If that takes too long.
+    pub fn order_failover(&self, primary: usize, options: &[&str]) {
         let replica = self.partner_of(primary);
-        // It refuses while it has not copied its primary.
-        eventually(LIMIT, "the failover has begun", || {
-            let order = [&["CLUSTER", "FAILOVER"], options].concat();
-            self.node(replica).ask::<Value>(&order).is_some()
+        let order = [&["CLUSTER", "FAILOVER"], options].concat();
+        let mut ordered: Option<Instant> = None;
+        eventually(LIMIT, "the replica has taken the place of its primary", || {
+            // It refuses while it has not copied its primary, and gives up without the votes of
+            // others, which give none for a second after the last one.
+            if ordered.is_none_or(|at| at.elapsed() > GIVES_UP) {
+                ordered = self.node(replica).ask::<Value>(&order).map(|_| Instant::now());
+            }
+            self.has_slots(replica)
         });
     }
 
@@ -225,9 +239,11 @@ impl Cluster {
     ///
     /// If that takes too long.
     pub fn wait_for_primary(&self, index: usize) {
-        eventually(LIMIT, "the node is a primary", || {
-            self.view_of(index).is_some_and(|view| !view.slots.is_empty())
-        });
+        eventually(LIMIT, "the node is a primary", || self.has_slots(index));
+    }
+
+    fn has_slots(&self, index: usize) -> bool {
+        self.view_of(index).is_some_and(|view| !view.slots.is_empty())
     }
 
     /// Kills a primary after it has executed something that its replica has not copied. Returns the
@@ -240,6 +256,65 @@ impl Cluster {
         self.node(primary).kill();
         self.proxy(primary).isolate(&[]);
         replica
+    }
+
+    /// Ends all that was done to the nodes and to what is between them: starts those that were
+    /// killed and waits until all is well and the replicas have what their primaries have.
+    ///
+    /// # Errors
+    ///
+    /// If a process cannot be started.
+    ///
+    /// # Panics
+    ///
+    /// If that takes too long.
+    pub fn heal(&self) -> io::Result<()> {
+        self.heal_proxies();
+        for node in &self.nodes {
+            if node.is_running() {
+                node.resume();
+            } else {
+                node.restart()?;
+            }
+        }
+        self.wait_until_settled();
+        self.primaries().into_iter().for_each(|primary| self.wait_for_copy(primary));
+        Ok(())
+    }
+
+    /// Ends all faults of the proxies.
+    pub fn heal_proxies(&self) {
+        self.proxies.iter().for_each(FaultProxy::heal);
+    }
+
+    /// Waits until the replica of a primary has all that this has executed by now, and gets all
+    /// that it will execute at once.
+    ///
+    /// # Panics
+    ///
+    /// If that takes too long.
+    pub fn wait_for_copy(&self, primary: usize) {
+        let (replica, primary) = (self.node(self.partner_of(primary)), self.node(primary));
+        // A replica that has just copied its primary gets nothing before it has acknowledged that.
+        eventually(LIMIT, "the replica is served", || {
+            let info: Option<String> = primary.ask(&["INFO", "replication"]);
+            info.is_some_and(|info| info.contains("state=online"))
+        });
+        primary.wait_for_copy(replica);
+    }
+
+    /// Kills a node if it is running, and starts it again at another address.
+    ///
+    /// # Errors
+    ///
+    /// If the process cannot be started.
+    pub fn restart_elsewhere(&mut self, index: usize) -> io::Result<()> {
+        let node = &mut self.nodes[index];
+        node.kill();
+        let proxy = FaultProxy::start(node)?;
+        node.set("cluster-announce-port", proxy.port().to_string());
+        self.proxies[index] = proxy;
+        node.restart()
     }
 
     /// Moves a slot with all its keys: the three steps of a resharding tool.
@@ -342,18 +417,19 @@ impl Cluster {
         });
     }
 
-    /// Waits until all nodes that run serve requests, and agree that all slots are served and no
-    /// such node has failed, and until all replicas are connected to their primaries.
+    /// Waits until all nodes that run serve requests, and agree which of them have the slots and
+    /// that no such node has failed, and until all replicas are connected to their primaries.
     ///
     /// # Panics
     ///
     /// If that takes too long.
     pub fn wait_until_settled(&self) {
         eventually(LIMIT, "the cluster has settled", || {
-            let served: usize = self.claims().iter().map(|(_, view)| count(&view.slots)).sum();
+            let claims = self.claims();
+            let served: usize = claims.iter().map(|(_, view)| count(&view.slots)).sum();
             let running = self.running().count();
             served == usize::from(Self::SLOTS)
-                && self.running().all(|node| is_settled(node, running))
+                && self.running().all(|node| is_settled(node, running, &claims))
         });
     }
 
@@ -485,11 +561,17 @@ fn epochs(lines: &[NodeLine]) -> Option<BTreeMap<u64, &str>> {
     (epochs.len() == pairs.len()).then_some(epochs)
 }
 
-fn is_settled(node: &RedisServer, running: usize) -> bool {
+fn is_settled(node: &RedisServer, running: usize, claims: &[(usize, NodeLine)]) -> bool {
     let lines = lines_of(node);
+    // A node that has heard that a primary is none any more has no owner of its slots until it
+    // hears of the new one.
+    let knows = |claim: &NodeLine| {
+        lines.iter().any(|line| (&line.id, &line.slots) == (&claim.id, &claim.slots))
+    };
     let is_replica = lines.iter().any(|line| line.is_itself && !line.is_primary());
     let info: String = node.ask(&["CLUSTER", "INFO"]).unwrap_or_default();
     info.contains("cluster_state:ok")
+        && claims.iter().all(|(_, claim)| knows(claim))
         && lines.iter().filter(|line| !line.is_failed).count() == running
         && (!is_replica || node.replication_says("master_link_status:up"))
 }
@@ -560,6 +642,25 @@ mod tests {
         all.wait_until_settled();
         all.node(new).restart().unwrap();
         all.wait_until_settled();
+    }
+
+    #[test]
+    fn a_node_is_found_at_another_address() {
+        let mut all = Cluster::start().unwrap();
+        let slot = all.slot_of("kept");
+        let (old, before) = (all.owner_of(slot), all.addresses());
+        all.node(old).command(&["SET", "kept", "1"]);
+        all.wait_for_copy(old);
+        let new = all.partner_of(old);
+        all.node(old).kill();
+        all.wait_for_primary(new);
+        all.restart_elsewhere(old).unwrap();
+        all.heal().unwrap();
+        assert_ne!(all.addresses()[old], before[old]);
+        all.fail_over(new);
+        assert_eq!(get(all.node(old), "kept"), Ok(Some("1".to_owned())));
+        let asks = get(all.node(new), "kept").unwrap_err();
+        assert!(asks.contains(&all.addresses()[old]), "{asks}");
     }
 
     #[cfg(target_os = "linux")]

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use redis::FromRedisValue;
 
-use crate::RedisServer;
+use crate::{RedisServer, eventually};
+
+/// How long a replica may take to copy its primary.
+const COPY_LIMIT: Duration = Duration::from_secs(20);
 
 impl RedisServer {
     /// The number of commands that the server has executed since its start, including those in
@@ -41,8 +44,31 @@ impl RedisServer {
         info.is_some_and(|info| info.lines().any(|said| said.trim() == line))
     }
 
+    /// Waits until a replica has all that this server has executed by now.
+    ///
+    /// # Panics
+    ///
+    /// If that takes too long, or the server does not reply.
+    pub fn wait_for_copy(&self, replica: &RedisServer) {
+        let now = self.offset().expect("the server answers");
+        eventually(COPY_LIMIT, "the replica has all data", || {
+            replica.offset().is_some_and(|offset| offset >= now)
+        });
+    }
+
+    /// How much it has replicated, or copied.
+    fn offset(&self) -> Option<u64> {
+        let info: String = self.ask(&["INFO", "replication"])?;
+        let line = info.lines().find_map(|line| line.strip_prefix("master_repl_offset:"))?;
+        line.trim().parse().ok()
+    }
+
     /// The answer to a command; `None` if the server refuses it, or does not run or answer.
-    pub(crate) fn ask<T: FromRedisValue>(&self, words: &[&str]) -> Option<T> {
+    #[allow(
+        clippy::must_use_candidate,
+        reason = "many commands of a test are sent for their effect"
+    )]
+    pub fn ask<T: FromRedisValue>(&self, words: &[&str]) -> Option<T> {
         let client = redis::Client::open(self.url()).ok()?;
         let limit = Duration::from_millis(500);
         let mut connection = client.get_connection_with_timeout(limit).ok()?;
@@ -68,7 +94,6 @@ fn calls(line: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eventually;
 
     #[test]
     fn counting_commands_does_not_count_itself() {

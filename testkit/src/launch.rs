@@ -87,7 +87,7 @@ pub(crate) fn url(port: u16) -> String {
 /// How to start a server; made by [`RedisServer::builder`].
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
-    settings: Vec<(String, String)>,
+    pub(crate) settings: Vec<(String, String)>,
     append_only: bool,
     sentinel: bool,
     #[cfg(target_os = "linux")]

@@ -120,8 +120,15 @@ impl RedisServer {
         self.clock.as_ref().expect("the server was started with a clock")
     }
 
+    /// Changes a setting of its [`Builder`], from the next start on.
+    pub(crate) fn set(&mut self, flag: &str, value: String) {
+        let setting = self.builder.settings.iter_mut().find(|(name, _)| name == flag);
+        setting.expect("it was started with this setting").1 = value;
+    }
+
     /// Whether it was started and not killed.
-    pub(crate) fn is_running(&self) -> bool {
+    #[must_use]
+    pub fn is_running(&self) -> bool {
         self.process().is_some()
     }
 

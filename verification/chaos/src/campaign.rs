@@ -1,5 +1,6 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -56,13 +57,18 @@ impl Campaign<'_> {
 
     fn work(&self, next: &AtomicU64, stop: &AtomicBool, ended: &Sender<Ended>) {
         let overrides = Overrides::from(&self.batch.fixed);
+        let mut cluster = None;
         let end = self.schedules.map_or(u64::MAX, |schedules| self.batch.from + schedules);
         while !stop.load(Ordering::Relaxed) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= end {
                 return;
             }
-            let outcome = trial::run(Schedule::of(seed, &overrides), self.program);
+            let schedule = Schedule::of(seed, &overrides);
+            // A server that does not follow an order is a panic.
+            let run = AssertUnwindSafe(|| trial::run(schedule, self.program, &mut cluster));
+            let outcome = catch_unwind(run)
+                .unwrap_or_else(|_| Err(io::Error::other("it panicked, see the standard error")));
             ended.send((seed, outcome)).expect("the receiver waits for the results");
         }
     }

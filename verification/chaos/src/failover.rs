@@ -5,6 +5,7 @@
 //! the primary, by three Sentinels or behind a name, or the replica of one of the three primaries
 //! of a cluster does, or slots of that cluster move.
 
+pub(crate) mod cluster;
 mod findings;
 mod kind;
 mod servers;
@@ -27,6 +28,7 @@ use crate::campaign::write_history;
 use crate::options::Failover;
 use crate::settings::FailoverPause;
 
+pub(crate) use findings::APART_US;
 pub use kind::FailoverKind;
 pub use table::FailoverTable;
 use trial::FailoverOutcome;

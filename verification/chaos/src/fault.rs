@@ -9,6 +9,8 @@ use rand::Rng;
 
 pub use kind::FaultKind;
 
+use crate::schedule::Topology;
+
 /// A fault with its random parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -41,12 +43,14 @@ impl Fault {
         let part = |rng: &mut _, from: f64, to: f64| Rng::random_range(rng, from..to);
         let jump = Duration::from_secs([1, 60][rng.random_range(0..2)]);
         let alone = kind.is_of_the_network() && rng.random_bool(0.5) || !kind.is_of_the_network();
+        // In a cluster there is a proxy for each node, not for each worker.
+        let proxies = kind.is_of_the_network() && shape.topology == Topology::Cluster;
         Self {
             kind,
             at: length.mul_f64(part(rng, 0.1, 0.7)),
             span: shape.ttl.mul_f64(part(rng, 0.1, 1.6)).min(length / 3),
             key: rng.random_range(0..shape.keys),
-            worker: alone.then(|| rng.random_range(0..shape.processes)),
+            worker: alone.then(|| rng.random_range(0..shape.processes)).filter(|_| !proxies),
             jump,
             policy: POLICIES[rng.random_range(0..POLICIES.len())],
         }
@@ -67,12 +71,20 @@ impl Fault {
     #[must_use]
     pub fn loses_holds(&self) -> bool {
         matches!(self.kind, FaultKind::DeleteHold | FaultKind::Eviction)
+            || self.kind.failover().is_some_and(|failover| !failover.is_lossless())
+    }
+
+    /// Whether another primary takes the place of one.
+    #[must_use]
+    pub fn promotes(&self) -> bool {
+        self.kind.failover().is_some_and(|failover| !failover.moves_slots())
     }
 }
 
 /// The parameters that limit a random fault.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
+    pub topology: Topology,
     pub ttl: Duration,
     pub keys: u32,
     pub processes: u32,

@@ -5,6 +5,8 @@
 //! cargo run --release -p chaos -- --seed 7
 //! # Many schedules, with counts:
 //! cargo run --release -p chaos -- run --schedules 1000 --jobs 4
+//! # The same on a cluster:
+//! cargo run --release -p chaos -- run --topology cluster --schedules 1000 --jobs 4
 //! # Schedules for a time, with a report:
 //! cargo run --release -p chaos -- soak --for 8h --report night.html
 //! # How often holds overlap and late writes arrive, for each kind of loss:
@@ -21,7 +23,7 @@
 //! - `worker_config`, `worker`, `journal`, `register`, `counters`: a process that takes locks, and
 //!   what it writes to.
 //! - `workers`: starts the worker processes and collects what they record.
-//! - `cluster`: starts the server, proxies and workers, and injects faults.
+//! - `setup`: starts the servers, proxies and workers, and injects faults.
 //! - `trial`: runs one schedule and checks its history with the crate `checker`.
 //! - `campaign`, `tally`, `soak`, `report`: run many schedules.
 //! - `lossy`: measures how often two holds are valid at once when the server loses one.
@@ -30,7 +32,6 @@
 
 pub mod campaign;
 mod clock;
-mod cluster;
 mod counters;
 pub mod failover;
 pub mod fault;
@@ -41,6 +42,7 @@ mod register;
 mod report;
 pub mod schedule;
 mod settings;
+mod setup;
 pub mod soak;
 mod tally;
 pub mod trial;

@@ -25,7 +25,7 @@ fn main() -> io::Result<ExitCode> {
 fn one(options: &One) -> io::Result<ExitCode> {
     let schedule = Schedule::of(options.seed, &Overrides::from(&options.fixed));
     print!("{schedule}");
-    let outcome = trial::run(schedule, &env::current_exe()?)?;
+    let outcome = trial::run(schedule, &env::current_exe()?, &mut None)?;
     if options.trace {
         print!("{}", checker::Trace::new(&outcome.history));
     }

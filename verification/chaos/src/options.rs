@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::failover::FailoverKind;
 use crate::fault::FaultKind;
-use crate::schedule::Overrides;
+use crate::schedule::{Overrides, Topology};
 use crate::settings::FailoverPause;
 use crate::workload::Workload;
 
@@ -33,6 +33,9 @@ pub struct One {
 
 #[derive(Clone, Debug, Args)]
 pub struct Fixed {
+    /// The servers; the faults are those that they can have
+    #[arg(long, default_value = "server")]
+    pub topology: Topology,
     /// The workload, instead of a random one
     #[arg(long)]
     pub workload: Option<Workload>,
@@ -43,7 +46,8 @@ pub struct Fixed {
 
 impl From<&Fixed> for Overrides {
     fn from(fixed: &Fixed) -> Self {
-        Self { workload: fixed.workload, faults: fixed.faults.clone() }
+        let Fixed { topology, workload, faults } = fixed.clone();
+        Self { topology, workload, faults }
     }
 }
 

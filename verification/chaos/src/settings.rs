@@ -32,6 +32,19 @@ pub enum FailoverPause {
     WholeTtl,
 }
 
+impl FailoverPause {
+    /// How long it is at most if this is the longest ttl.
+    #[must_use]
+    pub fn at_most(self, ttl: Duration) -> Duration {
+        match self {
+            Self::AtOnce => Duration::ZERO,
+            Self::Grace => Duration::from_secs(2),
+            // Leases are known in steps of a tenth.
+            Self::WholeTtl => ttl * 11 / 10,
+        }
+    }
+}
+
 impl fmt::Display for FailoverPause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = clap::ValueEnum::to_possible_value(self).expect("none is skipped");

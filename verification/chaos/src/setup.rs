@@ -1,57 +1,41 @@
-//! The server, proxies and workers of a schedule, controlled by the leading process.
+//! The servers, proxies and workers of a schedule, controlled by the leading process.
 
 mod inject;
 mod lookup;
 mod server;
+mod servers;
 
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use testkit::FaultProxy;
-
 use crate::schedule::Schedule;
 use crate::workers::{Orders, Workers};
 
 pub(crate) use lookup::hold_name;
-pub use server::Server;
+pub(crate) use servers::Servers;
 
 const POLL: Duration = Duration::from_millis(2);
 
 #[derive(Debug)]
-pub struct Cluster {
-    pub(crate) server: Server,
-    proxies: Vec<FaultProxy>,
+pub(crate) struct Setup {
+    pub(crate) servers: Servers,
     pub(crate) workers: Workers,
 }
 
-impl Cluster {
-    /// Starts all processes. `program` is the path of this program.
-    pub fn start(schedule: &Schedule, program: &Path) -> io::Result<Self> {
-        let server = Server::start(schedule)?;
-        let proxies = proxies(schedule, &server)?;
+impl Setup {
+    /// Starts all processes, but those of a cluster that an earlier schedule has left. `program` is
+    /// the path of this program.
+    pub(crate) fn start(
+        schedule: &Schedule,
+        program: &Path,
+        cluster: &mut Option<testkit::Cluster>,
+    ) -> io::Result<Self> {
+        let servers = Servers::start(schedule, cluster)?;
         let Schedule { seed, workload, ref settings, .. } = *schedule;
-        let url = |number| proxies.get(number).map_or_else(|| server.url(), FaultProxy::url);
-        let urls: Vec<_> = (0..schedule.processes as usize).map(url).collect();
+        let urls: Vec<_> = (0..schedule.processes as usize).map(|it| servers.url_for(it)).collect();
         let orders = Orders { seed, workload, settings: settings.clone() };
         let workers = Workers::start(orders, &urls, program)?;
-        Ok(Self { server, proxies, workers })
+        Ok(Self { servers, workers })
     }
-
-    pub(crate) fn url(&self) -> String {
-        self.server.url()
-    }
-
-    pub(crate) fn jump_ahead(&self, span: Duration) {
-        if let Some(clock) = self.server.clock() {
-            clock.jump_ahead(span);
-        }
-    }
-}
-
-/// One proxy for each worker if the schedule has network faults; otherwise none, which is faster.
-fn proxies(schedule: &Schedule, server: &Server) -> io::Result<Vec<FaultProxy>> {
-    let wanted = schedule.faults.iter().any(|fault| fault.kind.is_of_the_network());
-    let count = if wanted { schedule.processes } else { 0 };
-    (0..count).map(|_| server.proxy()).collect()
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use checker::{Event, EventKind, Refusal, Report, Violation};
 
 use crate::clock;
-use crate::cluster::Cluster;
 use crate::fault::FaultKind;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Topology};
+use crate::setup::{Servers, Setup};
 
 use documented::DocumentedHoles;
 
@@ -30,27 +30,49 @@ pub struct Outcome {
     pub history: Vec<Event>,
 }
 
-/// Runs a schedule. `program` is the path of this program, which is started as a worker.
-pub fn run(schedule: Schedule, program: &Path) -> io::Result<Outcome> {
-    let mut cluster = Cluster::start(&schedule, program)?;
+/// The longest that the faults of a cluster may take.
+const LONGEST: Duration = Duration::from_secs(120);
+/// How long the workers of a cluster go on after the last fault and the pause that follows it.
+const AFTERWARDS: Duration = Duration::from_millis(500);
+
+/// Runs a schedule. `program` is the path of this program, which is started as a worker. A schedule
+/// of a cluster takes the one that an earlier one has left, and leaves it to the next.
+pub fn run(
+    schedule: Schedule,
+    program: &Path,
+    cluster: &mut Option<testkit::Cluster>,
+) -> io::Result<Outcome> {
+    let mut setup = Setup::start(&schedule, program, cluster)?;
     let start = clock::now();
-    cluster.workers.begin(start + clock::nanos(schedule.length))?;
+    let end = start + clock::nanos(schedule.length);
+    let is_cluster = schedule.topology == Topology::Cluster;
+    setup.workers.begin(if is_cluster { start + clock::nanos(LONGEST) } else { end })?;
     let mut faults = Vec::new();
     for (at, step) in steps(&schedule) {
         clock::sleep_until(start + clock::nanos(at));
         match step {
-            Step::Begin(fault) if cluster.inject(&schedule.faults[fault]) => {
+            Step::Begin(fault) if setup.inject(&schedule.faults[fault]) => {
                 faults.push(schedule.faults[fault].kind);
             }
             Step::Begin(_) => {}
-            Step::End(fault) => cluster.end_fault(&schedule.faults[fault]),
+            Step::End(fault) => setup.end_fault(&schedule.faults[fault]),
         }
     }
-    clock::sleep_until(start + clock::nanos(schedule.length));
-    cluster.heal();
-    cluster.workers.end();
-    teardown::check(&mut cluster, &schedule);
-    Ok(Outcome::of(schedule, faults, cluster.workers.history()?))
+    if is_cluster {
+        // A failover may have taken longer than planned.
+        let end = end.max(clock::now() + clock::nanos(schedule.pause() + AFTERWARDS));
+        setup.workers.begin(end)?;
+        clock::sleep_until(end);
+    }
+    clock::sleep_until(end);
+    setup.heal();
+    setup.workers.end();
+    teardown::check(&mut setup, &schedule);
+    let Setup { servers, workers } = setup;
+    if let Servers::Cluster(all) = servers {
+        *cluster = Some(all);
+    }
+    Ok(Outcome::of(schedule, faults, workers.history()?))
 }
 
 #[derive(Clone, Copy)]

@@ -181,7 +181,8 @@ fn acquire(locks: &LockManager, key: u32, until: Nanos) -> Vec<Event> {
             vec![requested, event(at, acquired), released]
         }
         Err(error) => {
-            vec![requested, event(at, EventKind::Refused { request, why: refusal(&error) })]
+            let refused = event(at, EventKind::Refused { request, why: refusal(&error) });
+            vec![requested, refused, event(at, EventKind::Fault(error.to_string()))]
         }
     }
 }

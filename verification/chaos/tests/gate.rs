@@ -7,28 +7,38 @@ use std::time::Duration;
 use chaos::failover::FailoverKind;
 use chaos::fault::FaultKind;
 use chaos::options::Failover;
-use chaos::schedule::{Overrides, Schedule};
+use chaos::schedule::{Overrides, Schedule, Topology};
 use chaos::verdict::Verdict;
 use chaos::workload::Workload;
 use chaos::{FailoverPause, failover, lossy, trial};
+use testkit::Cluster;
 
-fn run_schedule(seed: u64, workload: Workload, faults: &[FaultKind]) {
-    let overrides = Overrides { workload: Some(workload), faults: faults.to_vec() };
+type Faults<'a> = (Workload, &'a [FaultKind]);
+
+fn run_schedule(
+    seed: u64,
+    topology: Topology,
+    (workload, faults): Faults<'_>,
+    cluster: &mut Option<Cluster>,
+) {
+    let overrides = Overrides { topology, workload: Some(workload), faults: faults.to_vec() };
     let program = Path::new(env!("CARGO_BIN_EXE_chaos"));
-    let outcome = trial::run(Schedule::of(seed, &overrides), program).expect("it can be run");
+    let outcome = trial::run(Schedule::of(seed, &overrides), program, cluster);
+    let outcome = outcome.expect("it can be run");
     let (schedule, verdict) = (&outcome.schedule, Verdict(&outcome));
     assert!(outcome.report.is_right(), "{schedule}{verdict}");
     assert!(outcome.report.pairs > 0, "no request succeeded: {schedule}{verdict}");
 }
 
 /// Runs two at a time; more would compete for the processor.
-fn run_schedules(schedules: &[(Workload, &[FaultKind])]) {
+fn run_schedules(topology: Topology, schedules: &[Faults<'_>]) {
     let (one, other) = schedules.split_at(schedules.len() / 2);
     thread::scope(|scope| {
         for (half, base) in [(one, 100), (other, 200)] {
             scope.spawn(move || {
-                for (seed, (workload, faults)) in (base..).zip(half) {
-                    run_schedule(seed, *workload, faults);
+                let mut cluster = None;
+                for (seed, faults) in (base..).zip(half) {
+                    run_schedule(seed, topology, *faults, &mut cluster);
                 }
             });
         }
@@ -37,21 +47,37 @@ fn run_schedules(schedules: &[(Workload, &[FaultKind])]) {
 
 #[test]
 fn the_lock_keeps_its_guarantees_under_all_kinds_of_faults() {
-    run_schedules(&[
-        (Workload::Counter, &[FaultKind::CutAfterApply, FaultKind::CutMidFrame]),
-        (Workload::Register, &[FaultKind::BlackHole, FaultKind::Freeze]),
-        (Workload::ManyKeys, &[FaultKind::DelayToClient, FaultKind::DropPushes]),
-        (Workload::HotKey, &[FaultKind::KillGranted, FaultKind::KillHolder]),
-        (Workload::Nesting, &[FaultKind::KillPubsub, FaultKind::ScriptFlush]),
-        (Workload::CancelStorm, &[FaultKind::ServerPause, FaultKind::KillOne]),
-        (Workload::LongHolds, &[FaultKind::FlushAll]),
-        (Workload::MultiKey, &[FaultKind::ServerCrash]),
-        (Workload::LockOrder, &[FaultKind::PauseHolder, FaultKind::KillWaiter]),
-        (Workload::Register, &[FaultKind::DeleteHold, FaultKind::DeleteQueue]),
-        (Workload::Counter, &[FaultKind::MemoryFull, FaultKind::ClientPauseWrite]),
-        (Workload::Register, &[FaultKind::ClockAhead, FaultKind::ClockBack]),
-        (Workload::LongHolds, &[FaultKind::Eviction]),
-    ]);
+    run_schedules(
+        Topology::Server,
+        &[
+            (Workload::Counter, &[FaultKind::CutAfterApply, FaultKind::CutMidFrame]),
+            (Workload::Register, &[FaultKind::BlackHole, FaultKind::Freeze]),
+            (Workload::ManyKeys, &[FaultKind::DelayToClient, FaultKind::DropPushes]),
+            (Workload::HotKey, &[FaultKind::KillGranted, FaultKind::KillHolder]),
+            (Workload::Nesting, &[FaultKind::KillPubsub, FaultKind::ScriptFlush]),
+            (Workload::CancelStorm, &[FaultKind::ServerPause, FaultKind::KillOne]),
+            (Workload::LongHolds, &[FaultKind::FlushAll]),
+            (Workload::MultiKey, &[FaultKind::ServerCrash]),
+            (Workload::LockOrder, &[FaultKind::PauseHolder, FaultKind::KillWaiter]),
+            (Workload::Register, &[FaultKind::DeleteHold, FaultKind::DeleteQueue]),
+            (Workload::Counter, &[FaultKind::MemoryFull, FaultKind::ClientPauseWrite]),
+            (Workload::Register, &[FaultKind::ClockAhead, FaultKind::ClockBack]),
+            (Workload::LongHolds, &[FaultKind::Eviction]),
+        ],
+    );
+}
+
+#[test]
+fn the_lock_keeps_its_guarantees_under_the_faults_of_a_cluster() {
+    run_schedules(
+        Topology::Cluster,
+        &[
+            (Workload::Counter, &[FaultKind::Reshard, FaultKind::ClusterCrash]),
+            (Workload::Register, &[FaultKind::OpenSlot, FaultKind::CutAfterApply]),
+            (Workload::HotKey, &[FaultKind::ClusterThaw, FaultKind::KillHolder]),
+            (Workload::ManyKeys, &[FaultKind::NewAddress, FaultKind::ScriptFlush]),
+        ],
+    );
 }
 
 #[test]

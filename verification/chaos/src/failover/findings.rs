@@ -32,7 +32,7 @@ pub(super) struct Findings {
 }
 
 /// The tokens of two primaries are further apart: each starts a second ahead of its clock.
-const APART_US: u64 = 20_000;
+pub(crate) const APART_US: u64 = 20_000;
 
 struct Call {
     process: u32,

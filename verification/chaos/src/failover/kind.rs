@@ -39,8 +39,13 @@ pub enum FailoverKind {
     ClusterTakeover,
     /// In a cluster: `CLUSTER FAILOVER`, and both nodes forget all scripts before and after it.
     ClusterFlush,
+    /// In a cluster: as with `Crash`. The old primary starts again at another address, and takes
+    /// its place again.
+    NewAddress,
     /// In a cluster: no failover. The slots of all keys move from node to node.
     Reshard,
+    /// In a cluster: the same, and there are hundreds of other keys in each slot.
+    ReshardFull,
     /// In a cluster: no failover. A slot is open for seconds, before and after its keys have moved.
     OpenSlot,
     /// In a cluster: no failover. A slot moves a hundred times.
@@ -59,12 +64,13 @@ impl FailoverKind {
                 | Self::ClusterManual
                 | Self::ClusterCrash
                 | Self::ClusterFlush
+                | Self::NewAddress
         ) || self.moves_slots()
     }
 
     /// Whether slots move and no server takes the place of another.
-    pub(super) fn moves_slots(self) -> bool {
-        matches!(self, Self::Reshard | Self::OpenSlot | Self::Storm)
+    pub(crate) fn moves_slots(self) -> bool {
+        matches!(self, Self::Reshard | Self::ReshardFull | Self::OpenSlot | Self::Storm)
     }
 
     pub(super) fn has_name(self) -> bool {
@@ -82,6 +88,7 @@ impl FailoverKind {
                 | Self::ClusterForce
                 | Self::ClusterTakeover
                 | Self::ClusterFlush
+                | Self::NewAddress
         ) || self.moves_slots()
     }
 

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::FailoverKind;
 use super::findings::Findings;
-use super::servers::Servers;
+use super::servers::FailoverServers;
 use crate::clock;
 use crate::options::Failover;
 use crate::settings::{FailoverPause, Settings};
@@ -44,7 +44,7 @@ pub(super) fn run(
     program: &Path,
 ) -> io::Result<FailoverOutcome> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let servers = Servers::start(kind)?;
+    let mut servers = FailoverServers::start(kind)?;
     let settings = settings(pause, options.replicas);
     let orders = Orders { seed, workload: Workload::Failover, settings };
     let mut workers = Workers::start(orders, &vec![servers.url(); PROCESSES], program)?;
@@ -53,13 +53,13 @@ pub(super) fn run(
     thread::sleep(Duration::from_millis(rng.random_range(700..1_500)));
     let pids: Vec<_> = workers.processes.iter().map(WorkerProcess::pid).collect();
     let switch = servers.fail_over(kind, &pids, &mut rng);
-    let stop = switch.named.max(clock::now()) + clock::nanos(longest_pause(pause) + AFTERWARDS);
+    let stop = switch.named.max(clock::now()) + clock::nanos(pause.at_most(TTL) + AFTERWARDS);
     workers.begin(stop)?;
     clock::sleep_until(stop);
     workers.end();
     workers.acquire_all(&servers.url(), TTL * 2);
     let history = workers.history()?;
-    let resumes_within = longest_pause(pause) + *options.resumption;
+    let resumes_within = pause.at_most(TTL) + *options.resumption;
     let findings = Findings::of(kind, resumes_within, &switch, &history);
     Ok(FailoverOutcome::of(kind, seed, findings, history))
 }
@@ -76,15 +76,6 @@ fn settings(pause: FailoverPause, replicas: u8) -> Settings {
         data_loss_grace: true,
         after_failover: pause,
         replicas,
-    }
-}
-
-fn longest_pause(pause: FailoverPause) -> Duration {
-    match pause {
-        FailoverPause::AtOnce => Duration::ZERO,
-        FailoverPause::Grace => Duration::from_secs(2),
-        // Leases are known in steps of a tenth.
-        FailoverPause::WholeTtl => TTL * 11 / 10,
     }
 }
 

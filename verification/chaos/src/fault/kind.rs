@@ -2,6 +2,9 @@ use std::fmt;
 
 use clap::ValueEnum;
 
+use crate::failover::FailoverKind;
+use crate::schedule::Topology;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
 pub enum FaultKind {
     /// Connections are closed at once.
@@ -72,12 +75,83 @@ pub enum FaultKind {
     KillGranted,
     /// A worker is killed.
     KillAny,
+    /// The slots of all keys move from node to node.
+    Reshard,
+    /// The same, and there are hundreds of other keys in each slot.
+    ReshardFull,
+    /// A slot is open for some time, before and after its keys have moved.
+    OpenSlot,
+    /// A slot moves many times.
+    Storm,
+    /// `CLUSTER FAILOVER`.
+    ClusterManual,
+    /// `CLUSTER FAILOVER FORCE`.
+    ClusterForce,
+    /// `CLUSTER FAILOVER TAKEOVER`.
+    ClusterTakeover,
+    /// `CLUSTER FAILOVER`, and both nodes forget all scripts before and after it.
+    ClusterFlush,
+    /// A primary is killed; its replica has all that clients have heard of.
+    ClusterCrash,
+    /// A primary is killed, and what it did for a moment before that did not reach its replica.
+    ClusterLossyCrash,
+    /// A primary is paused until its replica has taken its place.
+    ClusterThaw,
+    /// The same, and a worker can reach only the paused node, for some time.
+    ClusterPartition,
+    /// A primary is killed, starts again at another address, and takes its place again.
+    NewAddress,
 }
 
 impl FaultKind {
     #[must_use]
     pub fn kills(self) -> bool {
         matches!(self, Self::KillHolder | Self::KillWaiter | Self::KillGranted | Self::KillAny)
+    }
+
+    /// What it is called where only failovers are injected. All these need a cluster.
+    pub(crate) fn failover(self) -> Option<FailoverKind> {
+        Some(match self {
+            Self::Reshard => FailoverKind::Reshard,
+            Self::ReshardFull => FailoverKind::ReshardFull,
+            Self::OpenSlot => FailoverKind::OpenSlot,
+            Self::Storm => FailoverKind::Storm,
+            Self::ClusterManual => FailoverKind::ClusterManual,
+            Self::ClusterForce => FailoverKind::ClusterForce,
+            Self::ClusterTakeover => FailoverKind::ClusterTakeover,
+            Self::ClusterFlush => FailoverKind::ClusterFlush,
+            Self::ClusterCrash => FailoverKind::ClusterCrash,
+            Self::ClusterLossyCrash => FailoverKind::ClusterLossyCrash,
+            Self::ClusterThaw => FailoverKind::ClusterThaw,
+            Self::ClusterPartition => FailoverKind::ClusterPartition,
+            Self::NewAddress => FailoverKind::NewAddress,
+            _ => return None,
+        })
+    }
+
+    /// Whether servers of this kind can have it.
+    #[must_use]
+    pub fn is_of(self, topology: Topology) -> bool {
+        match topology {
+            Topology::Server => self.failover().is_none(),
+            Topology::Cluster => {
+                self.failover().is_some()
+                    || self.is_of_the_network()
+                    || self.pauses()
+                    || self.kills()
+                    || matches!(
+                        self,
+                        Self::KillNormal
+                            | Self::KillPubsub
+                            | Self::ClientPauseWrite
+                            | Self::ScriptFlush
+                    )
+            }
+        }
+    }
+
+    fn pauses(self) -> bool {
+        matches!(self, Self::PauseHolder | Self::PauseWaiter | Self::PauseAny)
     }
 
     #[must_use]
@@ -103,6 +177,7 @@ impl FaultKind {
                 Self::CutNow | Self::CutBeforeApply | Self::CutAfterApply | Self::CutMidFrame
             );
         of_network
+            || self.pauses()
             || matches!(
                 self,
                 Self::ServerPause
@@ -111,9 +186,10 @@ impl FaultKind {
                     | Self::ClientPauseWrite
                     | Self::MemoryFull
                     | Self::Eviction
-                    | Self::PauseHolder
-                    | Self::PauseWaiter
-                    | Self::PauseAny
+                    | Self::OpenSlot
+                    | Self::ClusterCrash
+                    | Self::ClusterLossyCrash
+                    | Self::ClusterPartition
             )
     }
 
@@ -133,7 +209,7 @@ impl FaultKind {
                 | Self::KillHolder
                 | Self::KillWaiter
                 | Self::KillGranted
-        )
+        ) || self.failover().is_some()
     }
 }
 

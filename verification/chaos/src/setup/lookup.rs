@@ -1,12 +1,13 @@
 //! Finds the worker that holds a lock or waits for it. Reads the keys directly, because a manager
 //! of the library would change what happens after the server has lost its data.
 
-use super::Cluster;
+use super::Setup;
 use crate::workload::key_name;
 
-impl Cluster {
+impl Setup {
     pub(super) fn holder(&self, key: u32) -> Option<usize> {
-        let hold: Option<String> = self.server.command(&["GET", &hold_name(key)]).ok()?;
+        let name = hold_name(key);
+        let hold: Option<String> = self.servers.ask(&name, &["GET", &name])?;
         self.worker_of(&hold?)
     }
 
@@ -14,10 +15,10 @@ impl Cluster {
         let name = hold_name(key);
         let queue = format!("{name}:queue");
         let first = ["ZRANGE", &queue, "0", "+inf", "BYSCORE", "LIMIT", "0", "1"];
-        let request_ids: Vec<String> = self.server.command(&first).ok()?;
+        let request_ids: Vec<String> = self.servers.ask(&name, &first)?;
         let waiters = format!("{name}:waiters");
         let entry: Option<String> =
-            self.server.command(&["HGET", &waiters, request_ids.first()?]).ok()?;
+            self.servers.ask(&name, &["HGET", &waiters, request_ids.first()?])?;
         self.worker_of(&entry?)
     }
 

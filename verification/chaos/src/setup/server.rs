@@ -11,16 +11,18 @@ const LIMIT: Duration = Duration::from_millis(400);
 
 /// The server of a schedule. Commands to it may fail.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     redis: RedisServer,
     client: Client,
+    /// One for each worker if the schedule has network faults; otherwise none, which is faster.
+    pub(super) proxies: Vec<FaultProxy>,
     has_clock: bool,
     is_up: bool,
     stands_still: bool,
 }
 
 impl Server {
-    pub fn start(schedule: &Schedule) -> io::Result<Self> {
+    pub(super) fn start(schedule: &Schedule) -> io::Result<Self> {
         let mut builder = RedisServer::builder().append_only(schedule.append_only);
         // Killing the process alone loses no writes that the operating system has accepted.
         builder = builder.arg("appendfsync", "no");
@@ -29,9 +31,13 @@ impl Server {
         }
         let redis = builder.start()?;
         let client = Client::open(redis.url()).map_err(io::Error::other)?;
+        let wanted = schedule.faults.iter().any(|fault| fault.kind.is_of_the_network());
+        let count = if wanted { schedule.processes } else { 0 };
+        let proxies = (0..count).map(|_| FaultProxy::start(&redis)).collect::<Result<_, _>>()?;
         Ok(Self {
             redis,
             client,
+            proxies,
             has_clock: schedule.moves_the_clock(),
             is_up: true,
             stands_still: false,
@@ -42,8 +48,8 @@ impl Server {
         self.redis.url()
     }
 
-    pub(super) fn proxy(&self) -> io::Result<FaultProxy> {
-        FaultProxy::start(&self.redis)
+    pub(super) fn url_for(&self, worker: usize) -> String {
+        self.proxies.get(worker).map_or_else(|| self.url(), FaultProxy::url)
     }
 
     fn connection(&self) -> RedisResult<Connection> {
@@ -92,7 +98,7 @@ impl Server {
         }
     }
 
-    pub(super) fn clock(&self) -> Option<&ServerClock> {
+    pub(crate) fn clock(&self) -> Option<&ServerClock> {
         self.has_clock.then(|| self.redis.clock())
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use checker::{Event, EventKind, Nanos, Property, Request, Violation};
 
+use crate::failover::APART_US;
 use crate::schedule::Schedule;
 
 /// The largest range of tokens that a grant reserves for its process.
@@ -45,7 +46,17 @@ impl<'a> DocumentedHoles<'a> {
         let of_tokens =
             matches!(violation.property, Property::TokensRise | Property::TokensDistinct);
         of_tokens && self.schedule.may_repeat_tokens()
-            || violation.property == Property::TokensRise && self.is_local_handoff(violation)
+            || violation.property == Property::TokensRise
+                && (self.is_local_handoff(violation) || self.is_of_an_old_primary(violation))
+    }
+
+    /// A primary that another one has replaced, and which does not know it yet, goes on with its
+    /// own tokens. Storage that has seen a higher one refuses them.
+    fn is_of_an_old_primary(&self, violation: &Violation) -> bool {
+        let [earlier, later] = violation.requests[..] else { return false };
+        let fence = |request| self.holds.get(&request).map(|entry| entry.fence);
+        self.schedule.keeps_an_old_primary()
+            && fence(earlier) > fence(later).map(|fence| fence + APART_US)
     }
 
     /// The lower token was reserved with a grant before the higher one was figure: a process that

@@ -12,10 +12,12 @@ use testkit::Resources;
 use super::Worker;
 use crate::clock;
 
-/// How long the library may take to end its thread.
+/// How long the library may take to end its threads.
 const LIMIT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(5);
-const IO_THREAD: &str = "distlock-io";
+/// What the names of all threads of the library begin with. Until a thread has taken its name it
+/// has that of the one that started it.
+const THREADS: &str = "distlock-";
 
 /// The resources of the process before the library was used.
 pub(super) struct Baseline {
@@ -35,11 +37,11 @@ impl Baseline {
         let Worker { locks, journal, register, .. } = worker;
         drop((locks, register));
         let limit = clock::now() + clock::nanos(LIMIT);
-        while (io_threads()? > 0 || fds()? > self.fds) && clock::now() < limit {
+        while (own_threads()? > 0 || fds()? > self.fds) && clock::now() < limit {
             thread::sleep(POLL);
         }
         let found = [
-            ("threads in a worker", io_threads()?),
+            ("threads in a worker", own_threads()?),
             ("file descriptors in a worker", fds()?.saturating_sub(self.fds)),
         ];
         for (kind, count) in found {
@@ -54,8 +56,8 @@ fn fds() -> io::Result<usize> {
     Ok(Resources::of(process::id())?.fds)
 }
 
-fn io_threads() -> io::Result<usize> {
+fn own_threads() -> io::Result<usize> {
     let names = fs::read_dir("/proc/self/task")?.filter_map(Result::ok);
     let names = names.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
-    Ok(names.filter(|name| name.trim() == IO_THREAD).count())
+    Ok(names.filter(|name| name.starts_with(THREADS)).count())
 }

@@ -44,7 +44,7 @@ impl WorkerProcess {
     }
 
     pub(crate) fn begin(&mut self, stop: Nanos) -> io::Result<()> {
-        writeln!(self.input, "{stop}")
+        if self.killed { Ok(()) } else { writeln!(self.input, "{stop}") }
     }
 
     pub(crate) fn pid(&self) -> u32 {

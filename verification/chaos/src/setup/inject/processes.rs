@@ -7,13 +7,13 @@ use checker::EventKind;
 use rustix::process::Signal;
 
 use crate::clock;
-use crate::cluster::{Cluster, POLL};
 use crate::fault::{Fault, FaultKind};
+use crate::setup::{POLL, Setup};
 
 /// How long it may take until the holder releases and the paused waiter is granted the lock.
 const GRANT: Duration = Duration::from_millis(500);
 
-impl Cluster {
+impl Setup {
     pub(super) fn pause_one(&mut self, fault: &Fault) -> Result<(), String> {
         let number = self.victim(fault)?;
         self.pause(number);
