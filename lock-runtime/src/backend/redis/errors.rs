@@ -98,6 +98,10 @@ pub(crate) fn node_error(error: &RedisError, host: &str) -> CommandError {
         "MOVED" => to().map(CommandError::Moved),
         "ASK" => to().map(CommandError::Asked),
         "UNOPENED" => Some(CommandError::Unopened),
+        // A script that has met a key which another node has by now. It can be sent again.
+        _ if words_of(error).contains("non local key") => {
+            Some(CommandError::TryAgain(words_of(error)))
+        }
         _ => None,
     };
     of_node.unwrap_or_else(|| call_error(error))

@@ -9,17 +9,23 @@
 MARK = ARGV[3]
 select_lock(KEYS[1], ARGV[1])
 local tombstone, place, entry = tonumber(ARGV[2]), nil, nil
--- A tombstone of before stays.
 local drawn = redis.pcall('ZSCORE', QUEUE, id)
+-- It takes the place of the request in the queue.
+local done, refusal = true, nil
+if tombstone > 0 then
+  done, refusal = pcall(add_tombstone, tombstone)
+end
+-- A tombstone of before stays.
 if type(drawn) ~= 'string' or tonumber(drawn) >= 0 then
-  place, entry = redis.pcall('ZREM', QUEUE, id), redis.pcall('HDEL', WAITERS, id)
+  place = (tombstone == 0 or not done) and redis.pcall('ZREM', QUEUE, id)
+  entry = redis.pcall('HDEL', WAITERS, id)
 end
 local value = read(HOLD)
 local held = is_hold(value, id, ARGV[4]) and 1 or 0
 if is_hold(value, id) then
   end_hold(value, ARGV[5])
 end
-if tombstone > 0 then
-  add_tombstone(tombstone)
+if not done then
+  error(refusal, 0)
 end
 return refused('ZREM', place) or refused('HDEL', entry) or held

@@ -97,13 +97,14 @@ local function next_fences(wanted)
     fence = math.max(now, issued + 1)
     issued = fence + count - 1
   end
-  redis.call('DEL', FENCE)
+  local before = redis.call('HGETALL', FENCE)
+  issued = string.format('%d', issued)
   if over then
-    redis.call('HSET', FENCE, MARK, string.format('%d', issued))
+    replace_tokens(FENCE, before, MARK, issued)
   else
     -- A client that does not wait leaves it to the others to do so.
-    redis.call('HSET', FENCE, 'w', string.format('%s %s %d %d', MARK, kind, since, bound),
-      'c', string.format('%d', issued))
+    local wait = string.format('%s %s %d %d', MARK, kind, since, bound)
+    replace_tokens(FENCE, before, 'w', wait, 'c', issued)
   end
   if fence then
     return fence, count
@@ -258,21 +259,25 @@ local function keep_hold(ms)
 end
 
 -- Ends the hold of `id`, whose value this is: to the next waiter, or free; or if its key stays
--- taken for some time, when that is over. The DEL comes first because a full server refuses INCR
--- and SET unless the script has written before. What fails after it is no failure of this release:
--- the waiters ask for themselves, and hear why. The counter is that of the inbox of the hold: both
--- have the prefix of the lock.
+-- taken for some time, when that is over. That no grant can be made is no failure of this release:
+-- the waiters ask for themselves, and hear why. The first HDEL removes nothing: a full server
+-- refuses HINCRBY and SET unless the script has written before. The counter is that of the inbox of
+-- the hold: both have the prefix of the lock.
 local function end_hold(value, keep)
   if keep then
     return keep_hold(keep)
   end
-  redis.call('DEL', HOLD)
+  local _, outcome
   if string.sub(value, 4, 4) == 'w' then
-    pcall(function()
+    _, outcome = pcall(function()
       local fence, count, prefix = string.match(value, '^%S+ %S+ (%d+) (%d+) (%S*)inbox:')
       FENCE, min_fence = prefix .. 'tokens', fence + count - 1
-      grant_next()
+      redis.call('HDEL', FENCE, '')
+      return grant_next()
     end)
+  end
+  if outcome ~= 'away' then
+    redis.call('DEL', HOLD)
   end
   return 1
 end

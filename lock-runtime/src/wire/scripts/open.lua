@@ -61,13 +61,11 @@ else
   redis.call('HSET', FENCE, MARK, string.format('%d', math.max(now, issued + 1)))
   return ''
 end
-bound = math.max(bound, kind == LOSS and lease or grace)
--- The DEL comes first because a full server refuses HSET unless the script has written before.
-redis.call('DEL', FENCE)
+bound, issued = math.max(bound, kind == LOSS and lease or grace), string.format('%d', issued)
 if bound == 0 then
-  redis.call('HSET', FENCE, MARK, string.format('%d', issued))
+  replace_tokens(FENCE, fields, MARK, issued)
   return ''
 end
-redis.call('HSET', FENCE, 'w', string.format('%s %s %d %d', MARK, kind, since, bound),
-  'c', string.format('%d', issued))
+local wait = string.format('%s %s %d %d', MARK, kind, since, bound)
+replace_tokens(FENCE, fields, 'w', wait, 'c', issued)
 return kind

@@ -8,16 +8,17 @@
 local name, id, lease, entry = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local now = clock()
 local fields = redis.call('HGETALL', name)
+if entry ~= '' then
+  redis.call('HSET', name, id, string.format('%d ', now) .. entry)
+  redis.call('PEXPIRE', name, lease)
+end
 for i = 1, #fields, 2 do
   local registered = tonumber(string.match(fields[i + 1], '^(%d+) ') or 0)
+  if fields[i] == id then
+    registered = entry == '' and 0 or now
+  end
   if registered < now - lease * 1000 then
     redis.call('HDEL', name, fields[i])
   end
-end
-if entry == '' then
-  redis.call('HDEL', name, id)
-else
-  redis.call('HSET', name, id, string.format('%d ', now) .. entry)
-  redis.call('PEXPIRE', name, lease)
 end
 return 1

@@ -80,12 +80,12 @@ impl KeyOp<'_, '_> {
 
     pub(crate) fn cancel(&mut self, fence: Fence, tombstone: Duration, keep: Duration) -> bool {
         let id = self.request.id;
-        self.record.leave(id);
-        let held = self.record.held_with(id, fence);
-        self.release(keep);
         if tombstone.as_millis() > 0 {
             self.record.add_tombstone(self.now, id, tombstone);
         }
+        self.record.leave(id);
+        let held = self.record.held_with(id, fence);
+        self.release(keep);
         held
     }
 

@@ -7,7 +7,7 @@ use crate::backend::memory::tests::branches::{GRACE, NOTHING_SEEN, cancel_hold, 
 use crate::backend::memory::tests::commands::{
     BOUND, KEY, once, queueing, release, request, request_id,
 };
-use crate::backend::memory::tests::parity::{Both, LIVE};
+use crate::backend::memory::tests::parity::{Both, DEAD, LIVE, Pair};
 use crate::types::fence::Fence;
 use crate::wire::command::{Acquire, Command, RequestRef};
 use crate::wire::keyspace::DataLossGrace;
@@ -30,6 +30,13 @@ impl Both {
     fn fields(&mut self) -> Vec<String> {
         let tokens = self.tokens();
         redis::from_redis_value(self.raw(&["HKEYS", &tokens])).expect("a hash")
+    }
+
+    /// What both do although the slot is being migrated.
+    fn same_in_open_slot(&mut self, call: Command) -> Reply {
+        let calls = Pair { server: call.clone(), memory: call };
+        let replies = self.call_in_open_slot(&calls).unwrap_or_else(|error| panic!("{error}"));
+        replies.expect("all keys are there").server
     }
 
     fn lose_hold(&mut self) {
@@ -182,4 +189,56 @@ fn a_release_that_draws_no_tokens_leaves_the_lock_to_those_who_ask() {
     both.busy(queueing(request_id(3), LIVE[0]));
     assert_eq!(both.notified(), [request_id(2)], "it comes first, by {ticket:?}");
     assert!(both.ask(&release(request(request_id(2)))).is_ok());
+}
+
+// In a slot that is being migrated a script cannot make a key that it has deleted.
+
+#[test]
+fn tokens_are_opened_while_their_slot_is_migrated() {
+    let mut both = Both::one_of_two_nodes(KEY);
+    let first = both.granted(once(request_id(1)));
+    assert!(both.release(request_id(1)));
+    both.promote(7);
+    both.open_slot();
+    let opened = both.open_beside(NOTHING_SEEN, BOUND, GRACE, true, &[0.into()]);
+    assert_eq!(opened, Ok(None));
+    assert_eq!(both.fields(), ["m00000007"]);
+    both.promote(8);
+    let opened = both.open_with_grace(NOTHING_SEEN, BOUND, GRACE, true);
+    assert_eq!(opened, Ok(Some(WaitKind::Failover)));
+    both.close_slot();
+    both.advance(GRACE);
+    assert!(both.granted(once(request_id(2))) > first);
+    assert_eq!(both.fields(), ["m00000008"]);
+}
+
+#[test]
+fn a_hold_goes_to_the_next_waiter_while_its_slot_is_migrated() {
+    for waiters in [&[(2, LIVE[0])][..], &[(3, DEAD), (2, LIVE[0])]] {
+        for cancels in [false, true] {
+            let mut both = Both::one_of_two_nodes(KEY);
+            let first = both.granted(once(request_id(1)));
+            for &(number, inbox) in waiters {
+                both.busy(queueing(request_id(number), inbox));
+            }
+            let end = if cancels {
+                cancel_hold(1, first, Duration::ZERO)
+            } else {
+                release(request(request_id(1)))
+            };
+            assert_eq!(both.same_in_open_slot(end), Reply::Released(true));
+            let granted: Vec<_> = both.grants().map(|(id, _)| id).collect();
+            assert_eq!(granted, [request_id(2)], "{waiters:?}, {cancels}");
+        }
+    }
+}
+
+#[test]
+fn the_only_waiter_is_cancelled_while_its_slot_is_migrated() {
+    let mut both = Both::one_of_two_nodes(KEY);
+    both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[0]));
+    let cancel = cancel_hold(2, Fence::ZERO, Duration::from_secs(3));
+    assert_eq!(both.same_in_open_slot(cancel), Reply::Released(false));
+    assert_eq!(both.acquire(once(request_id(2))), AcquireReply::Cancelled);
 }

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use redis::{Connection, ConnectionLike as _, RedisResult, Value};
-use testkit::{RedisServer, eventually};
+use testkit::{Cluster, RedisServer, eventually};
 
 use crate::backend::memory::store::MemoryStore;
 use crate::backend::memory::store::fence_counter::WaitKind;
 use crate::backend::memory::tests::compare::{Numbers, PubSubMessage};
+use crate::backend::redis::errors::is_about_slot;
 use crate::protocol::request::CommandError;
 use crate::types::fence::{Fence, FenceRange};
 use crate::wire::command::{Command, OpenTokens};
@@ -64,8 +65,7 @@ pub(crate) struct Pair<T> {
 
 /// Both sides, asked the same.
 pub(crate) struct Both {
-    /// Ends with this value.
-    _server: RedisServer,
+    running: Running,
     connection: Connection,
     inboxes: Connection,
     pub(crate) memory: MemoryStore,
@@ -83,9 +83,29 @@ pub(crate) struct Both {
     pub(crate) messages: Vec<PubSubMessage>,
 }
 
+/// Ends with this value.
+enum Running {
+    Server(RedisServer),
+    /// The id is that of the other node.
+    Node {
+        all: Cluster,
+        index: usize,
+        other: String,
+    },
+}
+
+impl Running {
+    fn server(&self) -> &RedisServer {
+        match self {
+            Self::Server(server) => server,
+            Self::Node { all, index, .. } => all.node(*index),
+        }
+    }
+}
+
 impl Both {
     pub(crate) fn new() -> Self {
-        let server = RedisServer::start().expect("a redis-server");
+        let server = Running::Server(RedisServer::start().expect("a redis-server"));
         Self::with(server, MemoryStore::default(), Keyspace::new("lock:"), "")
     }
 
@@ -98,13 +118,26 @@ impl Both {
             let said = server.command(&["CLUSTER", "INFO"]);
             redis::from_redis_value::<String>(said).unwrap().contains("cluster_state:ok")
         });
-        // Its mark is one of these tests.
-        server.command(&["ACL", "SETUSER", "default", "-info"]);
-        let space = Keyspace::new("lock:").sharded();
-        Self::with(server, MemoryStore::node(space.clone()), space, tag)
+        Self::of_node(Running::Server(server), tag)
     }
 
-    fn with(server: RedisServer, memory: MemoryStore, space: Keyspace, tag: &str) -> Self {
+    /// A node that has the slot of this tag, and another one that it can be migrated to.
+    pub(crate) fn one_of_two_nodes(tag: &str) -> Self {
+        let all = Cluster::bare(2).expect("two nodes");
+        let index = all.owner_of(all.slot_of(tag));
+        let other = redis::from_redis_value(all.node(1 - index).command(&["CLUSTER", "MYID"]));
+        Self::of_node(Running::Node { all, index, other: other.expect("an id") }, tag)
+    }
+
+    fn of_node(running: Running, tag: &str) -> Self {
+        // Its mark is one of these tests.
+        running.server().command(&["ACL", "SETUSER", "default", "-info"]);
+        let space = Keyspace::new("lock:").sharded();
+        Self::with(running, MemoryStore::node(space.clone()), space, tag)
+    }
+
+    fn with(running: Running, memory: MemoryStore, space: Keyspace, tag: &str) -> Self {
+        let server = running.server();
         let mut inboxes = server.connection();
         let slot = space.slot(tag);
         let (subscribe, channels) = if space.is_sharded() {
@@ -127,7 +160,7 @@ impl Both {
         let mut both = Self {
             connection: server.connection(),
             inboxes,
-            _server: server,
+            running,
             memory,
             space,
             slot,
@@ -149,6 +182,10 @@ impl Both {
     /// The name of the counter.
     pub(crate) fn tokens(&self) -> String {
         if self.space.is_sharded() { self.space.tokens_in(self.slot) } else { self.space.tokens() }
+    }
+
+    pub(crate) const fn has_neighbour(&self) -> bool {
+        matches!(self.running, Running::Node { .. })
     }
 
     /// Forgets everything and starts both counters at [`START`].
@@ -300,8 +337,43 @@ impl Both {
 
     /// The answer both give, in the server's numbers; an error where they differ.
     pub(crate) fn call(&mut self, call: &Pair<Command>) -> Result<Pair<Reply>, String> {
+        let answer = self.ask(&call.server);
+        self.compare(call, answer)
+    }
+
+    /// The slot is being migrated to the other node from now on.
+    pub(crate) fn open_slot(&mut self) {
+        let Running::Node { other, .. } = &self.running else { panic!("there is one node") };
+        let (other, slot) = (other.clone(), self.slot.number().to_string());
+        self.raw(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &other]);
+    }
+
+    pub(crate) fn close_slot(&mut self) {
+        let slot = self.slot.number().to_string();
+        self.raw(&["CLUSTER", "SETSLOT", &slot, "STABLE"]);
+    }
+
+    /// The same while the slot is being migrated; `None` if the server refuses it for that reason.
+    pub(crate) fn call_in_open_slot(
+        &mut self,
+        call: &Pair<Command>,
+    ) -> Result<Option<Pair<Reply>>, String> {
+        self.open_slot();
+        let answer = self.ask(&call.server);
+        self.close_slot();
+        match answer {
+            Err(error) if is_about_slot(&error) => Ok(None),
+            answer => self.compare(call, answer).map(Some),
+        }
+    }
+
+    fn compare(
+        &mut self,
+        call: &Pair<Command>,
+        answer: RedisResult<RawReply>,
+    ) -> Result<Pair<Reply>, String> {
         let now_us = self.now_us();
-        let answer = self.ask(&call.server).map_err(|error| error.to_string())?;
+        let answer = answer.map_err(|error| error.to_string())?;
         let server = call.server.decode(&answer)?;
         let mut notified = Vec::new();
         let memory = self.memory.call(now_us, &call.memory, &mut |channel, notice| {

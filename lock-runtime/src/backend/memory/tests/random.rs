@@ -34,6 +34,8 @@ struct Run<'a> {
     tickets: HashMap<(u8, u8), Pair<u64>>,
     /// The first token of the hold of each key.
     held: [Pair<Fence>; 2],
+    /// Whether the slot is being migrated during the next call.
+    is_open: bool,
     reached: &'a mut Reached,
 }
 
@@ -74,13 +76,25 @@ impl Run<'_> {
                     self.count(kind(&replies.server));
                 }
             }
+            Step::OpenSlot => self.is_open = self.both.has_neighbour(),
             step => {
                 let step = &self.resolve(step.clone());
                 self.held = [0, 1].map(|key| self.both.held_fences(&name(key)));
                 let server = self.call(step, |pair| pair.server, |pair| pair.server);
                 let memory = self.call(step, |pair| pair.memory, |pair| pair.memory);
-                let replies = self.both.call(&Pair { server, memory })?;
-                self.learn(step, &replies);
+                let calls = Pair { server, memory };
+                if std::mem::take(&mut self.is_open) {
+                    match self.both.call_in_open_slot(&calls)? {
+                        None => self.count("refused in an open slot"),
+                        Some(replies) => {
+                            self.count(in_open_slot(&calls.server));
+                            self.learn(step, &replies);
+                        }
+                    }
+                } else {
+                    let replies = self.both.call(&calls)?;
+                    self.learn(step, &replies);
+                }
             }
         }
         Ok(())
@@ -298,6 +312,16 @@ fn kind(reply: &Reply) -> &'static str {
     }
 }
 
+fn in_open_slot(call: &Command) -> &'static str {
+    match call {
+        Command::Acquire(_) => "acquired in an open slot",
+        Command::Release { .. } => "released in an open slot",
+        Command::Cancel { .. } => "cancelled in an open slot",
+        Command::Renew(_) => "renewed in an open slot",
+        _ => "asked in an open slot",
+    }
+}
+
 fn is_waiting(answer: &RenewalReply) -> bool {
     matches!(answer, RenewalReply::Waiting(_))
 }
@@ -318,6 +342,21 @@ fn the_memory_node_answers_random_sequences_as_a_node_of_a_cluster_does() {
     }
 }
 
+/// A script must do all of a call or nothing, although it cannot make a key that it has deleted.
+#[test]
+fn a_node_does_all_of_a_call_or_nothing_while_its_slot_is_migrated() {
+    let reached = compare(Both::one_of_two_nodes("tag"));
+    for what in [
+        "refused in an open slot",
+        "acquired in an open slot",
+        "released in an open slot",
+        "cancelled in an open slot",
+        "renewed in an open slot",
+    ] {
+        assert!(reached.contains_key(what), "never reached: {what}, only {reached:?}");
+    }
+}
+
 fn compare(both: Both) -> Reached {
     let shared = RefCell::new((both, Reached::new()));
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
@@ -325,7 +364,8 @@ fn compare(both: Both) -> Reached {
         TestRunner::new(config).run(&prop::collection::vec(any_step(), 1..=STEPS), |steps| {
             let (both, reached) = &mut *shared.borrow_mut();
             let none = Pair { server: Fence::ZERO, memory: Fence::ZERO };
-            let mut run = Run { both, tickets: HashMap::new(), held: [none; 2], reached };
+            let tickets = HashMap::new();
+            let mut run = Run { both, tickets, held: [none; 2], is_open: false, reached };
             run.all(&steps).map_err(TestCaseError::fail)
         });
     match outcome {

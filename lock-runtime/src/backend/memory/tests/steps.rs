@@ -50,6 +50,8 @@ pub(crate) enum Step {
         units: u32,
     },
     Flush,
+    /// The slot is being migrated during the next call, on a node that has another one beside it.
+    OpenSlot,
     PutForeign {
         key: u8,
     },
@@ -160,6 +162,7 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
         20 => prop::collection::vec(any_asking(), 1..7).prop_map(Step::Probe),
         20 => prop_oneof![6 => Just(1), 1 => 2..14_u32].prop_map(|units| Step::Pass { units }),
         1 => Just(Step::Flush),
+        40 => Just(Step::OpenSlot),
         1 => any_key().prop_map(|key| Step::PutForeign { key }),
         1 => (any_key(), any_span()).prop_map(|(key, ttl)| Step::PutLockOfOthers { key, ttl }),
         1 => (any_floor(), any_span(), any::<bool>())

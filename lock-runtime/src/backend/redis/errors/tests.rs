@@ -128,4 +128,12 @@ fn what_only_a_node_says_is_an_error_of_one_server_as_before() {
     for line in ["TRYAGAIN Multiple keys", "CLUSTERDOWN Hash slot not served", "READONLY You"] {
         assert_eq!(node_error(&said(line), "asked"), call_error(&said(line)));
     }
+    for line in [
+        "ERR Script attempted to access a non local key in a cluster node script: 2a66, on \
+         @user_script:168.",
+        "ERR Error running script (call to f_2a66): @user_script:168: @user_script: 168: Lua \
+         script attempted to access a non local key in a cluster node",
+    ] {
+        assert!(matches!(node_error(&said(line), "asked"), CommandError::TryAgain(_)), "{line}");
+    }
 }
