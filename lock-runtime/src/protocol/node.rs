@@ -126,8 +126,10 @@ impl SlotSet {
     }
 
     fn retain(&mut self, stays: impl Fn(Slot) -> bool) {
-        for number in (0..).map_while(Slot::new).filter(|&slot| !stays(slot)) {
-            self.remove(number);
+        for slot in (0..).map_while(Slot::new) {
+            if self.contains(slot) && !stays(slot) {
+                self.remove(slot);
+            }
         }
     }
 

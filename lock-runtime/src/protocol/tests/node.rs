@@ -46,7 +46,7 @@ fn nodes() -> (Protocol, Protocol) {
 }
 
 fn slot() -> Slot {
-    context().space.slot("key")
+    Keyspace::new("lock:").sharded().slot("key")
 }
 
 fn moved() -> CommandError {
