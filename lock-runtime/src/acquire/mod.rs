@@ -289,19 +289,22 @@ impl Future for WaitForGrant {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<AcquireResult> {
         let Self { core, turn, since, call_site, here, driver, watch } = self.get_mut();
         let (since, call_site) = (*since, *call_site);
-        let link = match core.lane(turn.replicas(), turn.key()) {
-            Ok(lane) => lane.links.of(turn.key()),
+        let links = match core.lane(turn.replicas(), turn.key()) {
+            Ok(lane) => &lane.links,
             Err(error) => return Poll::Ready(Err(error.into())),
         };
         let mut polled = poll_turn(core, turn, context).map(Some);
-        if polled.is_pending() && link.is_forked() {
-            polled = Poll::Ready(None);
-        } else if polled.is_pending() && turn.is_asked() {
-            polled = driver.poll(link.link(), context, |context| poll_turn(core, turn, context));
-        } else {
+        // In a cluster it has to be looked up.
+        let link = polled.is_pending().then(|| links.of(turn.key()));
+        match link {
+            Some(link) if link.is_forked() => polled = Poll::Ready(None),
+            Some(link) if turn.is_asked() => {
+                let poll = |context: &mut Context<'_>| poll_turn(core, turn, context);
+                polled = driver.poll(link.link(), context, poll);
+            }
             // A caller that did not take its grant up in time waits for a section of this process
             // again. It must not keep the role of the reader meanwhile.
-            *driver = Driver::default();
+            _ => *driver = Driver::default(),
         }
         let key = turn.key();
         let Poll::Ready(outcome) = polled else {

@@ -192,7 +192,12 @@ impl Fleet {
     }
 
     fn table(&self) -> Arc<Table> {
-        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+        self.look_up(Arc::clone)
+    }
+
+    /// Looks at the table, which must not take long: a change waits for it.
+    fn look_up<R>(&self, look: impl FnOnce(&Arc<Table>) -> R) -> R {
+        look(&self.table.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn publish(&self, table: Table) -> Arc<Table> {
@@ -204,7 +209,7 @@ impl Fleet {
 
     /// The link that belongs to no node.
     pub(crate) fn first(&self) -> LinkHandle {
-        self.table().nodes[usize::from(NO_NODE)].link.clone()
+        self.look_up(|table| table.nodes[usize::from(NO_NODE)].link.clone())
     }
 
     pub(crate) fn links(&self) -> Vec<LinkHandle> {
@@ -213,7 +218,8 @@ impl Fleet {
 
     /// The link that has this key at present.
     pub(crate) fn link_of(&self, key: &str) -> LinkHandle {
-        self.table().link(self.space.slot(key)).clone()
+        let slot = self.space.slot(key);
+        self.look_up(|table| table.link(slot).clone())
     }
 
     pub(crate) fn has_in_one_slot(&self, keys: &[&str]) -> bool {
@@ -248,10 +254,10 @@ impl Fleet {
         let slot = self.space.slot(key);
         let (mut ask, mut answer) = (Some(ask), None);
         while answer.is_none() {
-            let link = self.table().link(slot).clone();
+            let link = self.look_up(|table| table.link(slot).clone());
             post(link.link(), &mut |router, now| {
                 // The slot may have moved before the link was locked.
-                if self.table().link(slot).is(&link) {
+                if self.look_up(|table| table.link(slot).is(&link)) {
                     answer = ask.take().map(|ask| ask(router, now));
                 }
             })?;

@@ -2,6 +2,7 @@
 //! unrelated locks may share one call: [`Command::encode_batch`].
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::types::text::Decimal;
 use crate::types::time::millis;
-use crate::wire::keyspace::{DataLossGrace, Keyspace, Mark, WAITER_LEASE};
+use crate::wire::keyspace::{COMPANIONS, DataLossGrace, Keyspace, Mark, WAITER_LEASE};
 use crate::wire::script::{Script, ScriptCall};
 use crate::wire::slot::Slot;
 
@@ -268,18 +269,18 @@ impl Command {
             Self::AcquireAll(acquires) => {
                 encode_acquires(b"all", &acquires.iter().collect::<Vec<_>>(), space, mark, out);
             }
-            Self::Release { request, keep: Duration::ZERO, .. } => {
-                encode_releases(Script::Release, &[request], space, mark, out);
-            }
             Self::Release { request, keep, .. } => {
-                let mut call = begin(space, Script::Release, &request.key, false, 3, out);
+                let args = if keep.is_zero() { 2 } else { 3 };
+                let (mut call, _) = begin(space, Script::Release, &request.key, false, args, out);
                 call.word(&[&request.id.hex()]);
                 call.word(&[&mark.text()]);
-                call.number(millis(*keep));
+                if !keep.is_zero() {
+                    call.number(millis(*keep));
+                }
             }
             Self::Cancel { request, fence, tombstone, keep } => {
                 let args = if keep.is_zero() { 4 } else { 5 };
-                let mut call = begin(space, Script::Cancel, &request.key, false, args, out);
+                let (mut call, _) = begin(space, Script::Cancel, &request.key, false, args, out);
                 call.word(&[&request.id.hex()]);
                 call.number(millis(*tombstone));
                 call.word(&[&mark.text()]);
@@ -291,7 +292,7 @@ impl Command {
             Self::Renew(entries) => encode_renewals(entries, space, out),
             Self::Reclaim(acquire, first) => acquire.encode_reclaim(*first, space, mark, out),
             Self::Inspect { key, limit } => {
-                let mut call = begin(space, Script::Inspect, key, true, 1, out);
+                let (mut call, _) = begin(space, Script::Inspect, key, true, 1, out);
                 call.number((*limit).into());
             }
             Self::RaiseMaxLease(_)
@@ -308,7 +309,9 @@ impl Command {
                 call.number(millis(WAITER_LEASE));
                 match wait {
                     Some(wait) => wait.encode(&mut call),
-                    None => call.word(&[]),
+                    None => {
+                        call.word(&[]);
+                    }
                 }
             }
             Self::LookAtHold(key) => {
@@ -378,7 +381,7 @@ impl Command {
             }
         }
         if acquires.is_empty() {
-            encode_releases(Script::ReleaseMany, &releases, space, mark, out);
+            encode_releases(&releases, space, mark, out);
         } else {
             encode_acquires(b"each", &acquires, space, mark, out);
         }
@@ -393,12 +396,12 @@ impl Acquire {
 
     fn encode(&self, space: &Keyspace, mark: Mark, out: &mut Vec<u8>) {
         let RequestRef { key, min_fence, data_loss_grace, .. } = &self.request;
-        let mut call = begin(space, Script::Acquire, key, true, 7, out);
+        let (mut call, slot) = begin(space, Script::Acquire, key, true, 7, out);
         call.number(min_fence.get());
         call.number(self.fence_count.into());
         call.number(millis(self.ttl));
         self.encode_head(&mut call);
-        self.encode_tail(space, &mut call);
+        self.encode_tail(space, slot, &mut call);
         let (lease, ticket) = match &self.enqueue {
             Some(Enqueue { ticket, lease }) => (*lease, ticket.unwrap_or(0)),
             None => (Duration::ZERO, 0),
@@ -412,11 +415,12 @@ impl Acquire {
     }
 
     fn encode_reclaim(&self, first: Fence, space: &Keyspace, mark: Mark, out: &mut Vec<u8>) {
-        let mut call = begin(space, Script::Reclaim, &self.request.key, true, 6, out);
+        let key = &self.request.key;
+        let (mut call, slot) = begin(space, Script::Reclaim, key, true, 6, out);
         call.word(&[&mark.text()]);
         self.encode_head(&mut call);
         call.number(first.get());
-        self.encode_tail(space, &mut call);
+        self.encode_tail(space, slot, &mut call);
         call.number(millis(self.ttl));
         call.number(FenceRange::new(first, self.fence_count).last().get());
     }
@@ -428,10 +432,10 @@ impl Acquire {
     }
 
     /// The value of the hold from behind its block.
-    fn encode_tail(&self, space: &Keyspace, call: &mut ScriptCall<'_>) {
+    fn encode_tail(&self, space: &Keyspace, slot: Option<Slot>, call: &mut ScriptCall<'_>) {
         let OwnerInfo { ttl, pid, host, function, .. } = &self.owner;
         let (ttl, pid) = (spaced(millis(*ttl)).prefixed(b' '), spaced((*pid).into()));
-        let [prefix, name, tag, end, process] = space.inbox_parts(&self.request.key, &self.inbox);
+        let [prefix, name, tag, end, process] = space.inbox_parts(slot, &self.inbox);
         call.word(&[
             prefix,
             name,
@@ -455,7 +459,7 @@ impl Renewal {
 }
 
 /// Begins a call about one lock with its keys: the hold, and if they are wanted the tokens. On a
-/// cluster always all keys of the lock.
+/// cluster always all keys of the lock; also returns its slot there.
 fn begin<'a>(
     space: &Keyspace,
     script: Script,
@@ -463,21 +467,45 @@ fn begin<'a>(
     wants_tokens: bool,
     args: usize,
     out: &'a mut Vec<u8>,
-) -> ScriptCall<'a> {
-    let keys = match (space.is_sharded(), wants_tokens) {
-        (true, _) => 4,
-        (false, true) => 2,
-        (false, false) => 1,
+) -> (ScriptCall<'a>, Option<Slot>) {
+    let slot = space.shard(key);
+    let keys = match (slot, wants_tokens) {
+        (Some(_), _) => 4,
+        (None, true) => 2,
+        (None, false) => 1,
     };
     let mut call = ScriptCall::begin(space, script, keys, args, out);
-    call.word(&space.hold_parts(key));
+    let hold = call.word(&space.hold_parts(key));
     if keys > 1 {
-        call.word(&space.tokens_parts(key));
+        call.word(&space.tokens_parts(slot));
     }
-    if space.is_sharded() {
-        space.companions(key).iter().for_each(|name| call.word(name));
+    if slot.is_some() {
+        name_companions(&mut call, &hold);
     }
-    call
+    (call, slot)
+}
+
+/// Adds the names of holds. On a cluster it returns where they are, for those of their companions.
+fn name_holds<'a>(
+    call: &mut ScriptCall<'_>,
+    space: &Keyspace,
+    keys: impl Iterator<Item = &'a Arc<str>>,
+) -> Vec<Range<usize>> {
+    let mut places = Vec::new();
+    for key in keys {
+        let place = call.word(&space.hold_parts(key));
+        if space.is_sharded() {
+            places.push(place);
+        }
+    }
+    places
+}
+
+/// Adds the names of the queue and of the waiters of the lock whose hold is named there.
+fn name_companions(call: &mut ScriptCall<'_>, hold: &Range<usize>) {
+    for rest in COMPANIONS {
+        call.longer_word(hold, rest);
+    }
 }
 
 /// A number and a space.
@@ -495,49 +523,37 @@ fn encode_acquires(
 ) {
     let Some(first) = acquires.first() else { return };
     debug_assert!(acquires.iter().all(|acquire| acquire.is_like(first)), "they differ");
-    let locks = acquires.len();
-    let keys = if space.is_sharded() { locks * 2 + 1 } else { locks + 1 };
+    let (locks, slot) = (acquires.len(), space.shard(&first.request.key));
+    let keys = if slot.is_some() { locks * 2 + 1 } else { locks + 1 };
     let mut call = ScriptCall::begin(space, Script::AcquireMany, keys, locks + 6, out);
-    for acquire in acquires {
-        call.word(&space.hold_parts(&acquire.request.key));
-    }
-    call.word(&space.tokens_parts(&first.request.key));
-    if space.is_sharded() {
-        for acquire in acquires {
-            let [queue, _] = space.companions(&acquire.request.key);
-            call.word(&queue);
-        }
+    let holds = name_holds(&mut call, space, acquires.iter().map(|acquire| &acquire.request.key));
+    call.word(&space.tokens_parts(slot));
+    let [queue, _] = COMPANIONS;
+    for hold in &holds {
+        call.longer_word(hold, queue);
     }
     let min_fence = acquires.iter().map(|acquire| acquire.request.min_fence).max();
     call.number(min_fence.unwrap_or(Fence::ZERO).get());
     call.word(&[mode]);
     call.number(first.fence_count.into());
     call.number(millis(first.ttl));
-    first.encode_tail(space, &mut call);
+    first.encode_tail(space, slot, &mut call);
     call.word(&[&mark.text()]);
     for acquire in acquires {
         acquire.encode_head(&mut call);
     }
 }
 
-fn encode_releases(
-    script: Script,
-    requests: &[&RequestRef],
-    space: &Keyspace,
-    mark: Mark,
-    out: &mut Vec<u8>,
-) {
+fn encode_releases(requests: &[&RequestRef], space: &Keyspace, mark: Mark, out: &mut Vec<u8>) {
     let Some(first) = requests.first() else { return };
-    let locks = requests.len();
-    let keys = if space.is_sharded() { locks * 3 + 1 } else { locks };
-    let mut call = ScriptCall::begin(space, script, keys, locks + 1, out);
-    for request in requests {
-        call.word(&space.hold_parts(&request.key));
-    }
-    if space.is_sharded() {
-        call.word(&space.tokens_parts(&first.key));
-        for request in requests {
-            space.companions(&request.key).iter().for_each(|name| call.word(name));
+    let (locks, slot) = (requests.len(), space.shard(&first.key));
+    let keys = if slot.is_some() { locks * 3 + 1 } else { locks };
+    let mut call = ScriptCall::begin(space, Script::ReleaseMany, keys, locks + 1, out);
+    let holds = name_holds(&mut call, space, requests.iter().map(|request| &request.key));
+    if slot.is_some() {
+        call.word(&space.tokens_parts(slot));
+        for hold in &holds {
+            name_companions(&mut call, hold);
         }
     }
     for request in requests {
@@ -551,14 +567,11 @@ fn encode_renewals(entries: &[Renewal], space: &Keyspace, out: &mut Vec<u8>) {
     // cluster while their slot is being migrated.
     let is_waiter =
         |entry: &&Renewal| space.is_sharded() && matches!(entry, Renewal::Waiter { .. });
-    let waiters = entries.iter().filter(is_waiter);
-    let keys = entries.len() + waiters.clone().count() * 2;
+    let keys = entries.len() + entries.iter().filter(is_waiter).count() * 2;
     let mut call = ScriptCall::begin(space, Script::Renew, keys, entries.len() * 3, out);
-    for entry in entries {
-        call.word(&space.hold_parts(entry.key()));
-    }
-    for entry in waiters {
-        space.companions(entry.key()).iter().for_each(|name| call.word(name));
+    let holds = name_holds(&mut call, space, entries.iter().map(Renewal::key));
+    for (hold, _) in holds.iter().zip(entries).filter(|(_, entry)| is_waiter(entry)) {
+        name_companions(&mut call, hold);
     }
     for entry in entries {
         let (id, lasts) = match entry {

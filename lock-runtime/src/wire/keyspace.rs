@@ -16,6 +16,9 @@ use crate::wire::slot::Slot;
 /// In place of a process name: the channel for messages to all processes.
 pub const EVERYONE: &str = "all";
 
+/// What the names of the queue and of the waiters of a lock have behind that of its hold.
+pub(crate) const COMPANIONS: [&str; 2] = [":queue", ":waiters"];
+
 /// All keys of this library under one prefix (`lock:` unless set otherwise).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyspace {
@@ -67,20 +70,22 @@ impl Keyspace {
         [&self.prefix, open, tag, close, rest, end].map(str::as_bytes)
     }
 
-    /// The parts of the names of the queue and of the waiters of a lock.
-    pub(crate) fn companions<'a>(&'a self, key: &'a str) -> [[&'a [u8]; 7]; 2] {
-        let [prefix, open, tag, close, rest, end] = self.hold_parts(key);
-        [":queue", ":waiters"]
-            .map(|suffix| [prefix, open, tag, close, rest, end, suffix.as_bytes()])
-    }
-
     /// The slot of a cluster that all names of a lock are in.
     #[must_use]
     pub fn slot(&self, key: &str) -> Slot {
         debug_assert!(!self.prefix.contains(['{', '}']), "it has the first tag");
+        // Most keys are their own tag, and this is asked for several times for each command.
+        if let Some(slot) = Slot::of_plain_key(key) {
+            return slot;
+        }
         // A brace in a key without a hash tag ends the tag.
         let tag = tagged(key)[1].split('}').next().unwrap_or_default();
         Slot::of_tag(tag.as_bytes())
+    }
+
+    /// The same on a cluster, where tokens and inboxes are those of a slot.
+    pub(crate) fn shard(&self, key: &str) -> Option<Slot> {
+        self.sharded.then(|| self.slot(key))
     }
 
     /// The counter of fencing tokens of a slot.
@@ -101,13 +106,11 @@ impl Keyspace {
         format!("{}tokens", self.prefix)
     }
 
-    /// The parts of the name of the counter for a key.
-    pub(crate) fn tokens_parts(&self, key: &str) -> [&[u8]; 4] {
-        if self.sharded {
-            [&self.prefix, "tokens:{", self.slot(key).tag(), "}"].map(str::as_bytes)
-        } else {
-            [&self.prefix, "tokens", "", ""].map(str::as_bytes)
-        }
+    /// The parts of the name of the counter, on a cluster of that of a slot.
+    pub(crate) fn tokens_parts(&self, slot: Option<Slot>) -> [&[u8]; 4] {
+        let [name, tag, end] =
+            slot.map_or(["tokens", "", ""], |slot| ["tokens:{", slot.tag(), "}"]);
+        [&self.prefix, name, tag, end].map(str::as_bytes)
     }
 
     /// The longest lease, as the score of the one member of a sorted set.
@@ -135,15 +138,14 @@ impl Keyspace {
         format!("{}inbox:{process}", self.prefix)
     }
 
-    /// The parts of the channel on which the process with this inbox receives notifications about a
-    /// key.
-    pub(crate) fn inbox_parts<'a>(&'a self, key: &str, inbox: &'a str) -> [&'a [u8]; 5] {
-        if self.sharded {
-            let process = self.process_of(inbox);
-            [&self.prefix, "inbox:{", self.slot(key).tag(), "}:", process].map(str::as_bytes)
-        } else {
-            [inbox, "", "", "", ""].map(str::as_bytes)
-        }
+    /// The parts of the channel on which the process with this inbox receives notifications, on a
+    /// cluster those about a slot.
+    pub(crate) fn inbox_parts<'a>(&'a self, slot: Option<Slot>, inbox: &'a str) -> [&'a [u8]; 5] {
+        let parts = match slot {
+            Some(slot) => [&self.prefix, "inbox:{", slot.tag(), "}:", self.process_of(inbox)],
+            None => [inbox, "", "", "", ""],
+        };
+        parts.map(str::as_bytes)
     }
 
     /// The process with this inbox.

@@ -1,12 +1,13 @@
 //! The Lua scripts, and a call of one as a RESP command.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::types::text::Decimal;
 use crate::wire::keyspace::Keyspace;
 
 /// A Lua script of the library.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Script {
     /// Acquire a lock, or queue for it.
     Acquire,
@@ -214,16 +215,31 @@ impl<'a> ScriptCall<'a> {
         call
     }
 
-    /// Adds one key or argument, which these parts are together.
-    pub(crate) fn word(&mut self, parts: &[&[u8]]) {
-        debug_assert!(self.left > 0, "more words than were announced");
-        self.left = self.left.saturating_sub(1);
-        let bytes = parts.iter().map(|part| part.len()).sum();
-        self.out.extend_from_slice(length(bytes, "\r\n").prefixed(b'$').bytes());
-        for part in parts {
+    /// Adds one key or argument, which these parts are together. Returns where it is.
+    pub(crate) fn word(&mut self, parts: &[&[u8]]) -> Range<usize> {
+        let start = self.begin_word(parts.iter().map(|part| part.len()).sum());
+        for part in parts.iter().filter(|part| !part.is_empty()) {
             self.out.extend_from_slice(part);
         }
+        let end = self.out.len();
         self.out.extend_from_slice(b"\r\n");
+        start..end
+    }
+
+    /// Adds a word that begins with another one.
+    pub(crate) fn longer_word(&mut self, begins_with: &Range<usize>, rest: &str) {
+        self.begin_word(begins_with.len() + rest.len());
+        self.out.extend_from_within(begins_with.clone());
+        self.out.extend_from_slice(rest.as_bytes());
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// Returns where the word begins.
+    fn begin_word(&mut self, bytes: usize) -> usize {
+        debug_assert!(self.left > 0, "more words than were announced");
+        self.left = self.left.saturating_sub(1);
+        self.out.extend_from_slice(length(bytes, "\r\n").prefixed(b'$').bytes());
+        self.out.len()
     }
 
     /// Adds a number.

@@ -24,10 +24,22 @@ impl Slot {
 
     /// The slot of all names with this hash tag.
     pub(crate) fn of_tag(tag: &[u8]) -> Self {
-        let crc = tag.iter().fold(0, |crc: u16, &byte| {
-            let [high, low] = crc.to_be_bytes();
-            u16::from_be_bytes([low, 0]) ^ CRC[usize::from(high ^ byte)]
-        });
+        Self::of_crc(tag.iter().fold(0, |crc, &byte| add(crc, byte)))
+    }
+
+    /// The same for a key that is its own tag; `None` for one with a brace or without any byte.
+    pub(crate) fn of_plain_key(key: &str) -> Option<Self> {
+        let mut crc = 0;
+        for &byte in key.as_bytes() {
+            if let b'{' | b'}' = byte {
+                return None;
+            }
+            crc = add(crc, byte);
+        }
+        (!key.is_empty()).then_some(Self::of_crc(crc))
+    }
+
+    const fn of_crc(crc: u16) -> Self {
         Self(crc & 0x3fff)
     }
 
@@ -37,6 +49,11 @@ impl Slot {
         let (start, end) = TAGS.places[usize::from(self.0)];
         &TAGS.text[start as usize..end as usize]
     }
+}
+
+fn add(crc: u16, byte: u8) -> u16 {
+    let [high, low] = crc.to_be_bytes();
+    u16::from_be_bytes([low, 0]) ^ CRC[usize::from(high ^ byte)]
 }
 
 /// CRC-16 with the polynomial of XMODEM, for each value of a byte.

@@ -205,6 +205,7 @@ impl<T> RedisPipe<T> {
             return;
         }
         let batch = std::mem::take(&mut self.collected);
+        let batch = self.send_alone(batch);
         let is_release = |command: &Command| {
             matches!(command, Command::Release { contended: false, keep: Duration::ZERO, .. })
         };
@@ -215,6 +216,29 @@ impl<T> RedisPipe<T> {
             self.send_one(to, command);
         }
         self.send_together(acquires);
+    }
+
+    /// On a cluster, where a script call is about one slot, sends those of slots that have no two
+    /// commands of one kind. Returns the others.
+    fn send_alone(&mut self, batch: Commands<T>) -> Commands<T> {
+        let space = &self.reader.space;
+        if !space.is_sharded() {
+            return batch;
+        }
+        let kind = |command: &Command| (command.slot(space), command.script());
+        let mut kinds: Vec<_> = batch.iter().map(|(_, command)| kind(command)).collect();
+        kinds.sort_unstable();
+        let alike = kinds.windows(2).filter(|pair| pair[0] == pair[1]);
+        let shared: Vec<_> = alike.map(|pair| pair[0].0).collect();
+        let is_shared = |command: &Command| {
+            !shared.is_empty() && shared.binary_search(&command.slot(space)).is_ok()
+        };
+        let (others, alone) = batch.into_iter().partition(|(_, command)| is_shared(command));
+        let alone: Commands<T> = alone;
+        for (to, command) in alone {
+            self.send_one(to, command);
+        }
+        others
     }
 
     fn send_one(&mut self, to: T, command: Command) {
@@ -245,7 +269,7 @@ impl<T> RedisPipe<T> {
                 // sent, the latest first. With the reply to some other command due, the
                 // notification of the next holder goes out before the reply to the release. Every
                 // user of locks may run this one.
-                let tokens = self.reader.space.tokens_parts(&request.key);
+                let tokens = self.reader.space.tokens_parts(self.reader.space.shard(&request.key));
                 ScriptCall::of_server("EXISTS", 1, &mut self.unsent).word(&tokens);
                 self.unanswered.push_back(Sent::Ignored);
             }

@@ -72,6 +72,34 @@ fn what_goes_together_is_of_one_slot() {
     assert!(matches!(outcome, Ok(Reply::AcquiredAll(Some(_)))), "{outcome:?}");
 }
 
+/// As two callers send them at one time: each key is released before it is asked for again, be it
+/// alone in its slot or with another one.
+#[test]
+fn a_batch_releases_each_key_before_it_acquires_it_again() {
+    let all = Cluster::start().unwrap();
+    let mut client = Client::connect(&all, 0, "a");
+    let mut keys = keys_of(&all, 0, 3);
+    keys.push(format!("{{{}}}other", keys[2]));
+    let number = |n: usize| u8::try_from(n).unwrap();
+    for (n, key) in keys.iter().enumerate() {
+        client.grant(number(n), key);
+    }
+    let mut batch: Vec<_> =
+        keys.iter().enumerate().map(|(n, key)| release(number(n), key, false)).collect();
+    for (n, key) in keys.iter().enumerate() {
+        let again = Acquire { likely_free: n % 2 == 0, ..client.acquire(number(n + 4), key) };
+        batch.push(Command::Acquire(again));
+    }
+    for (at, outcome) in client.ask_all(batch).into_iter().enumerate() {
+        let is_done = match outcome {
+            Ok(Reply::Released(held)) => held && at < 4,
+            Ok(Reply::Acquire(AcquireReply::Granted(_))) => at >= 4,
+            _ => false,
+        };
+        assert!(is_done, "{at}: {outcome:?}");
+    }
+}
+
 /// Slots that leave a node take their subscriptions with them: a push for each, in the middle of
 /// the replies to commands in flight. Each reply names the request that it is about.
 #[test]
