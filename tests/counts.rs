@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use distlock::LockManager;
 use redis::Connection;
-use testkit::Sentinels;
+use testkit::{Cluster, Sentinels};
 
 use crate::support::process::{Orders, Process, orders};
 use crate::support::server;
@@ -116,12 +116,7 @@ fn count(bytes: usize) {
 #[test]
 fn a_pair_of_a_thread_stays_within_its_budget() {
     if let Some(orders) = orders() {
-        let locks = LockManager::connect(&orders.url).expect("the url is well formed");
-        let pairs = |count| (0..count).for_each(|_| pair(&locks));
-        pairs(WARM);
-        let counted = Counted::begin(&orders.url);
-        pairs(PAIRS);
-        return counted.end();
+        return in_thread(&orders.url, &orders.url);
     }
     check("thread", &THREAD, PAIRS, alone(a_pair_of_a_thread_stays_within_its_budget));
 }
@@ -142,13 +137,8 @@ const THREAD: Budget = Budget {
 #[test]
 fn sentinels_add_nothing_to_a_pair() {
     if let Some(orders) = orders() {
-        let locks = LockManager::connect(&orders.url).expect("the url is well formed");
-        let pairs = |count| (0..count).for_each(|_| pair(&locks));
-        pairs(WARM);
         // The name is the URL of the server.
-        let counted = Counted::begin(&orders.name);
-        pairs(PAIRS);
-        return counted.end();
+        return in_thread(&orders.url, &orders.name);
     }
     let received = f64::INFINITY;
     let budget = Budget { allocations: 13.5, allocated_bytes: 1830.0, received, ..THREAD };
@@ -165,26 +155,23 @@ fn a_pair_of_a_task_of_a_current_thread_runtime_stays_within_its_budget() {
     if let Some(orders) = orders() {
         return in_task(&orders.url, tokio::runtime::Builder::new_current_thread());
     }
-    let budget = Budget {
-        system_calls: &[
-            ("sendto", 2.0),
-            ("recvfrom", 1.0),
-            ("epoll_ctl", 2.0),
-            ("epoll_wait", TASK_POLLS),
-            // Tokio checks the socket in debug builds.
-            ("fcntl", 1.0),
-        ],
-        wake_ups: 1.0,
-        allocations: 16.0,
-        allocated_bytes: 2049.0,
-        sent: 474.0,
-        received: 23.0,
-        background_wake_ups: 0.5,
-        background_calls: 1.0,
-    };
     let test = a_pair_of_a_task_of_a_current_thread_runtime_stays_within_its_budget;
-    check("task, current-thread", &budget, PAIRS, alone(test));
+    check("task, current-thread", &TASK, PAIRS, alone(test));
 }
+
+const TASK: Budget = Budget {
+    system_calls: &[
+        ("sendto", 2.0),
+        ("recvfrom", 1.0),
+        ("epoll_ctl", 2.0),
+        ("epoll_wait", TASK_POLLS),
+        // Tokio checks the socket in debug builds.
+        ("fcntl", 1.0),
+    ],
+    allocations: 16.0,
+    allocated_bytes: 2049.0,
+    ..THREAD
+};
 
 #[test]
 fn a_pair_of_a_task_of_a_multi_thread_runtime_stays_within_its_budget() {
@@ -194,24 +181,8 @@ fn a_pair_of_a_task_of_a_multi_thread_runtime_stays_within_its_budget() {
         runtime.worker_threads(1);
         return in_task(&orders.url, runtime);
     }
-    let budget = Budget {
-        system_calls: &[
-            ("sendto", 2.0),
-            ("recvfrom", 1.0),
-            ("epoll_ctl", 2.0),
-            ("epoll_wait", TASK_POLLS),
-            ("fcntl", 1.0),
-        ],
-        wake_ups: 1.0,
-        allocations: 16.0,
-        allocated_bytes: 2049.0,
-        sent: 474.0,
-        received: 23.0,
-        background_wake_ups: 0.5,
-        background_calls: 1.0,
-    };
     let test = a_pair_of_a_task_of_a_multi_thread_runtime_stays_within_its_budget;
-    check("task, multi-thread", &budget, PAIRS, alone(test));
+    check("task, multi-thread", &TASK, PAIRS, alone(test));
 }
 
 /// Two processes in turns. Each acquires while the other holds the lock, and sleeps until it is
@@ -221,35 +192,80 @@ fn a_handoff_between_two_processes_stays_within_its_budget() {
     if let Some(orders) = orders() {
         return take_turns(&orders);
     }
-    let budget = Budget {
-        system_calls: &[
-            ("clock_nanosleep", 1.0),
-            // The manager's thread has the mutex of the link.
-            ("futex", 0.3),
-            // It has to read, as nobody waits after a grant; and sometimes to renew earlier.
-            ("write", 1.5),
-            ("ppoll", 2.0),
-            ("recvfrom", 2.0),
-            ("sendto", 2.0),
-        ],
-        wake_ups: 3.0,
-        allocations: 27.0,
-        allocated_bytes: 3076.0,
-        // With the command ahead of the release.
-        sent: 1030.0,
-        received: 713.0,
-        // A turn of both processes takes 20 ms or more.
-        background_wake_ups: 7.0,
-        background_calls: 11.0,
-    };
     let test = a_handoff_between_two_processes_stays_within_its_budget;
-    check("handoff", &budget, TURNS, |counted| {
+    check("handoff", &HANDOFF, TURNS, |counted| {
         let server = server();
-        let other = Process::start(test, &server.url(), "other");
-        let run = Run::of(counted, &server.url(), "counted", test);
-        other.finish();
-        run
+        handoffs(counted, &server.url(), test)
     });
+}
+
+const HANDOFF: Budget = Budget {
+    system_calls: &[
+        ("clock_nanosleep", 1.0),
+        // The manager's thread has the mutex of the link.
+        ("futex", 0.3),
+        // It has to read, as nobody waits after a grant; and sometimes to renew earlier.
+        ("write", 1.5),
+        ("ppoll", 2.0),
+        ("recvfrom", 2.0),
+        ("sendto", 2.0),
+    ],
+    wake_ups: 3.0,
+    allocations: 27.0,
+    allocated_bytes: 3076.0,
+    // With the command ahead of the release.
+    sent: 1030.0,
+    received: 713.0,
+    // A turn of both processes takes 20 ms or more.
+    background_wake_ups: 7.0,
+    background_calls: 11.0,
+};
+
+/// A cluster of one node, so that all pairs are on it.
+#[test]
+fn a_pair_of_a_thread_in_a_cluster_stays_within_its_budget() {
+    if let Some(orders) = orders() {
+        return in_thread(&orders.url, &orders.url);
+    }
+    let budget = Budget { sent: CLUSTER_SENT, ..THREAD };
+    let test = a_pair_of_a_thread_in_a_cluster_stays_within_its_budget;
+    check("thread, cluster", &budget, PAIRS, in_cluster(test));
+}
+
+#[test]
+fn a_pair_of_a_task_in_a_cluster_stays_within_its_budget() {
+    if let Some(orders) = orders() {
+        return in_task(&orders.url, tokio::runtime::Builder::new_current_thread());
+    }
+    let budget = Budget { sent: CLUSTER_SENT, ..TASK };
+    let test = a_pair_of_a_task_in_a_cluster_stays_within_its_budget;
+    check("task, cluster", &budget, PAIRS, in_cluster(test));
+}
+
+#[test]
+fn a_handoff_in_a_cluster_stays_within_its_budget() {
+    if let Some(orders) = orders() {
+        return take_turns(&orders);
+    }
+    let budget = Budget { allocations: 27.3, sent: 1345.0, received: 747.0, ..HANDOFF };
+    let test = a_handoff_in_a_cluster_stays_within_its_budget;
+    check("handoff, cluster", &budget, TURNS, |counted| {
+        let cluster = Cluster::bare(1).expect("it starts");
+        handoffs(counted, &cluster.url(), test)
+    });
+}
+
+/// Each script call names all keys of its lock.
+const CLUSTER_SENT: f64 = 624.0;
+
+/// The server of `counted` is the one that pairs are made on.
+fn in_thread(url: &str, counted: &str) {
+    let locks = LockManager::connect(url).expect("the url is well formed");
+    let pairs = |count| (0..count).for_each(|_| pair(&locks));
+    pairs(WARM);
+    let counted = Counted::begin(counted);
+    pairs(PAIRS);
+    counted.end();
 }
 
 fn pair(locks: &LockManager) {
@@ -302,7 +318,9 @@ fn both(redis: &mut Connection, place: &str, meanwhile: impl Fn()) {
     }
 }
 
+/// To a server, or to the one node of a cluster.
 fn connection(url: &str) -> Connection {
+    let url = url.replace("redis-cluster:", "redis:");
     redis::Client::open(url).and_then(|client| client.get_connection()).expect("it connects")
 }
 
@@ -434,6 +452,20 @@ fn alone<F: Fn() + Copy>(test: F) -> impl Fn(Calls) -> Run {
         let server = server();
         Run::of(counted, &server.url(), "counted", test)
     }
+}
+
+fn in_cluster<F: Fn() + Copy>(test: F) -> impl Fn(Calls) -> Run {
+    move |counted| {
+        let cluster = Cluster::bare(1).expect("it starts");
+        Run::of(counted, &cluster.url(), "counted", test)
+    }
+}
+
+fn handoffs<F: Fn() + Copy>(counted: Calls, url: &str, test: F) -> Run {
+    let other = Process::start(test, url, "other");
+    let run = Run::of(counted, url, "counted", test);
+    other.finish();
+    run
 }
 
 /// Tracing a child of one's own needs no privileges, but a container may forbid it.
