@@ -417,8 +417,9 @@ impl Cluster {
         });
     }
 
-    /// Waits until all nodes that run serve requests, and agree which of them have the slots and
-    /// that no such node has failed, and until all replicas are connected to their primaries.
+    /// Waits until all nodes that run serve requests, primaries also writes, and agree which of
+    /// them have the slots and that no such node has failed, and until all replicas are connected
+    /// to their primaries.
     ///
     /// # Panics
     ///
@@ -570,7 +571,11 @@ fn is_settled(node: &RedisServer, running: usize, claims: &[(usize, NodeLine)]) 
     };
     let is_replica = lines.iter().any(|line| line.is_itself && !line.is_primary());
     let info: String = node.ask(&["CLUSTER", "INFO"]).unwrap_or_default();
+    // A primary that was told of a failover takes no writes until that is over or given up, which
+    // may be ten seconds later.
+    let takes_writes = || node.ask::<u64>(&["PUBLISH", "settled", ""]).is_some();
     info.contains("cluster_state:ok")
+        && (is_replica || takes_writes())
         && claims.iter().all(|(_, claim)| knows(claim))
         && lines.iter().filter(|line| !line.is_failed).count() == running
         && (!is_replica || node.replication_says("master_link_status:up"))

@@ -1,6 +1,6 @@
 use std::io;
 
-use redis::FromRedisValue;
+use redis::{FromRedisValue, Value};
 use testkit::{Cluster, RedisServer};
 
 use super::server::Server;
@@ -76,10 +76,11 @@ impl Servers {
         match self {
             Self::One(server) => server.heal(),
             Self::Cluster(all) => {
-                all.heal().expect("nodes that ran once start again");
                 for node in nodes(all) {
-                    node.command(&["CLIENT", "UNPAUSE"]);
+                    // One that does not run is not paused.
+                    node.ask::<Value>(&["CLIENT", "UNPAUSE"]);
                 }
+                all.heal().expect("nodes that ran once start again");
             }
         }
     }
