@@ -11,7 +11,7 @@ use crate::protocol::Protocol;
 use crate::protocol::replicas::{NextWait, Unconfirmed, has_hold, is_renewed};
 use crate::protocol::request::{CommandError, CommandId, Output, RequestParams};
 use crate::protocol::state::{BegunAcquire, Context, OnServer, RequestState};
-use crate::protocol::timing::{TOMBSTONE, Timing, TtlWrite};
+use crate::protocol::timing::{Timing, TtlWrite};
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
@@ -240,8 +240,7 @@ impl Protocol {
         let call = if is_hold_alone && request.on_server == OnServer::Perhaps {
             Command::Release { request: request_ref, contended: request.contended, keep }
         } else {
-            let may_arrive_late = request.on_server == OnServer::MayArriveLate;
-            let tombstone = if may_arrive_late { TOMBSTONE } else { Duration::ZERO };
+            let tombstone = request.on_server.tombstone();
             let fence = request.released_fence();
             Command::Cancel { request: request_ref, fence, tombstone, keep }
         };
@@ -536,7 +535,11 @@ impl Protocol {
                 self.not_together(now, ids, left);
             }
             CommandKind::Release(id) => {
-                self.update(now, *id, |request, cx| request.release_failed(cx, error));
+                let is_known =
+                    self.update(now, *id, |request, cx| request.release_failed(cx, error));
+                if is_known.is_none() {
+                    self.primary.end_failed(*id);
+                }
             }
             CommandKind::Renew { renewals, .. } => {
                 self.renewal_failed(now, renewals.iter().map(|&(id, _)| id), error);

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::protocol::Protocol;
 use crate::protocol::commands::{Backlog, CommandKind};
 use crate::protocol::request::{CommandError, Failure, Output};
-use crate::protocol::state::{RequestState, time_to_keep};
+use crate::protocol::state::{OnServer, RequestState, time_to_keep};
 use crate::protocol::timing::{AfterFailover, LATE, RETRY, SLOWER, TRUSTED, Timing};
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
@@ -111,6 +111,8 @@ pub(super) struct EndedRequest {
     pub(super) id: RequestId,
     /// Until when its key stays taken.
     pub(super) keep_until: Option<Timestamp>,
+    /// What the servers before may have of it.
+    pub(super) on_server: OnServer,
     /// The server that serves its slot by now may not have heard of its end.
     pub(super) missed: bool,
 }
@@ -148,7 +150,7 @@ impl Primary {
 
     /// Another server may have missed the ends of shortly before this instant.
     fn miss_ended(&mut self, down_since: Timestamp) {
-        self.ended.retain(|ended| ended.at.plus(LOST_RELEASES) >= down_since);
+        self.ended.retain(|ended| ended.missed || ended.at.plus(LOST_RELEASES) >= down_since);
         for ended in &mut self.ended {
             ended.missed = true;
         }
@@ -168,6 +170,13 @@ impl Primary {
             self.miss_ended(down_since);
         }
         std::mem::replace(&mut self.ended, staying).into()
+    }
+
+    /// A command that was to end it again has failed.
+    pub(super) fn end_failed(&mut self, id: RequestId) {
+        for ended in self.ended.iter_mut().filter(|ended| ended.id == id) {
+            ended.missed = ended.on_server == OnServer::MayArriveLate;
+        }
     }
 
     pub(super) fn note_ended(&mut self, ended: EndedRequest) {
@@ -281,13 +290,13 @@ impl Protocol {
 
     pub(super) fn repeat_missed(&mut self, now: Timestamp) {
         let mut recent = std::mem::take(&mut self.primary.ended);
-        for EndedRequest { at, key, id, keep_until, missed } in &mut recent {
+        for EndedRequest { at, key, id, keep_until, on_server, missed } in &mut recent {
             if !std::mem::take(missed) {
                 continue;
             }
             let request = self.request_ref(Arc::clone(key), *id, self.slot_of(key));
             let keep = time_to_keep(*keep_until, now, &self.timing);
-            let (fence, tombstone) = (Fence::ZERO, Duration::ZERO);
+            let (fence, tombstone) = (Fence::ZERO, on_server.tombstone());
             let cancel = Command::Cancel { request, fence, tombstone, keep };
             self.send(now, CommandKind::Release(*id), cancel);
             // The next failover may lose this too.

@@ -347,12 +347,21 @@ impl Protocol {
             Next::Nothing => {}
             Next::Acquire => self.acquire_in_turn(now, id),
             Next::Release { was_held } => self.release_in_turn(now, id, was_held),
-            Next::Remove(outcome) => self.remove(now, id, outcome),
+            Next::Remove(outcome) => self.remove(now, id, outcome, false),
+            Next::GiveUp => self.remove(now, id, ReleaseOutcome::Unknown, true),
         }
         Some(result)
     }
 
-    fn remove(&mut self, now: Timestamp, id: RequestId, outcome: ReleaseOutcome) {
+    /// `is_given_up`: no server has confirmed its end. The next one is told of it if an acquire may
+    /// still arrive.
+    fn remove(
+        &mut self,
+        now: Timestamp,
+        id: RequestId,
+        outcome: ReleaseOutcome,
+        is_given_up: bool,
+    ) {
         if let Some(mut request) = self.requests.remove(&id) {
             self.timers.set(id, &mut request.due, None);
             self.reply_timeout.end(request.ttl);
@@ -360,8 +369,9 @@ impl Protocol {
                 confirmations.end(id);
             }
             if request.on_server > OnServer::Nothing {
-                let RequestState { key, keep_until, .. } = *request;
-                let ended = EndedRequest { at: now, key, id, keep_until, missed: false };
+                let RequestState { key, keep_until, on_server, .. } = *request;
+                let missed = is_given_up && on_server == OnServer::MayArriveLate;
+                let ended = EndedRequest { at: now, key, id, keep_until, on_server, missed };
                 self.primary.note_ended(ended);
             }
             self.outputs.push_back(Output::Finished(id, outcome));

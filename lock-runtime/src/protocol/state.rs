@@ -13,8 +13,8 @@ use crate::protocol::request::{
     CommandError, Failure, Loss, Output, ReleaseOutcome, RequestParams,
 };
 use crate::protocol::timing::{
-    CONFIRM_DELAY, MIN_CLAIM_LEFT, RETRY, SHORTEST_PAUSE, Timing, TtlWrite, claim_ttl, earliest,
-    warn_again_at, warn_at, whole_millis,
+    CONFIRM_DELAY, MIN_CLAIM_LEFT, RETRY, SHORTEST_PAUSE, TOMBSTONE, Timing, TtlWrite, claim_ttl,
+    earliest, warn_again_at, warn_at, whole_millis,
 };
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
@@ -103,6 +103,8 @@ pub(crate) enum Next {
     },
     /// Forget the request.
     Remove(ReleaseOutcome),
+    /// Forget the request, although no server has confirmed its end.
+    GiveUp,
 }
 
 /// A request and what has become of it. What only a wait needs is in [`Phase::Waiting`]: a process
@@ -151,6 +153,13 @@ pub(crate) enum OnServer {
     Perhaps,
     /// Perhaps a hold or a queue entry, and an acquire may still arrive from a dead connection.
     MayArriveLate,
+}
+
+impl OnServer {
+    /// How long acquires are to be refused once it has ended.
+    pub(crate) const fn tombstone(self) -> Duration {
+        if let Self::MayArriveLate = self { TOMBSTONE } else { Duration::ZERO }
+    }
 }
 
 #[derive(Debug)]
@@ -1204,7 +1213,7 @@ impl RequestState {
                 cx.report(Output::PutBack(id));
             }
             Phase::Releasing(releasing) if cx.is_past(releasing.give_up_at) => {
-                cx.next = Next::Remove(ReleaseOutcome::Unknown);
+                cx.next = Next::GiveUp;
             }
             Phase::Releasing(releasing) if cx.is_past(releasing.retry_at) => {
                 releasing.retry_at = None;

@@ -4,10 +4,13 @@
 use std::time::Duration;
 
 use crate::protocol::Protocol;
-use crate::protocol::request::{CommandError, Loss, Output, RequestParams};
+use crate::protocol::request::{
+    CommandError, CommandId, Loss, Output, ReleaseOutcome, RequestParams,
+};
 use crate::protocol::tests::{
     BOUND, TTL, at, connected, drain, granted, holding, request, sent, taken_up,
 };
+use crate::protocol::timing::TOMBSTONE;
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::wire::command::Command;
@@ -186,6 +189,46 @@ fn what_has_just_ended_is_cancelled_on_each_promoted_server() {
             assert_eq!(drain(&mut protocol).iter().any(is_cancel), again, "{mark} {lost_at}");
         }
     }
+}
+
+/// The cancels of request 1 that were sent since the last look, and for how long each has acquires
+/// refused.
+fn cancelled(protocol: &mut Protocol) -> Vec<(CommandId, Duration)> {
+    let cancels = drain(protocol).into_iter().filter_map(|output| match output {
+        Output::Send(id, Command::Cancel { request, tombstone, .. }) if request.id == ID => {
+            Some((id, tombstone))
+        }
+        _ => None,
+    });
+    cancels.collect()
+}
+
+#[test]
+fn a_request_that_was_given_up_without_a_connection_is_refused_by_the_next_server() {
+    let mut protocol = connected();
+    protocol.acquire(at(1.0), request(1));
+    assert!(matches!(sent(&mut protocol).1, Command::Acquire(_)));
+    protocol.disconnected(at(1.5), "reset".to_owned());
+    protocol.release(at(1.6), ID);
+    // What it may have been granted has expired, but its acquire may still arrive.
+    protocol.tick(at(100.0));
+    assert!(drain(&mut protocol).contains(&Output::Finished(ID, ReleaseOutcome::Unknown)));
+    for now in [101.0, 102.0] {
+        protocol.connected(at(now), BOUND);
+        let [(_, TOMBSTONE)] = cancelled(&mut protocol)[..] else { panic!("no tombstone") };
+        // Nobody knows whether that arrived.
+        protocol.disconnected(at(now + 0.5), "reset".to_owned());
+    }
+    protocol.connected(at(103.0), BOUND);
+    let [(id, TOMBSTONE)] = cancelled(&mut protocol)[..] else { panic!("no tombstone") };
+    protocol.reply(at(103.1), id, Ok(Reply::Released(false)));
+    protocol.disconnected(at(104.0), "reset".to_owned());
+    protocol.connected(at(105.0), BOUND);
+    assert_eq!(cancelled(&mut protocol), [], "the server has it");
+    protocol.disconnected(at(106.0), "reset".to_owned());
+    protocol.set_mark(7.into());
+    protocol.connected(at(107.0), BOUND);
+    assert!(matches!(cancelled(&mut protocol)[..], [(_, TOMBSTONE)]), "another one may not");
 }
 
 #[test]
