@@ -421,8 +421,10 @@ impl Protocol {
                     return;
                 }
                 self.settled(id);
-                if let AcquireReply::Granted(grant) = &reply {
-                    self.raise_floor(id, grant.fences.last());
+                match &reply {
+                    AcquireReply::Granted(grant) => self.raise_floor(id, grant.fences.last()),
+                    AcquireReply::Busy(busy) => self.note_holder(id, busy),
+                    AcquireReply::Cancelled => {}
                 }
                 self.update(now, id, |request, cx| request.acquire_reply(cx, written(ttl), reply));
             }

@@ -26,7 +26,7 @@ use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::{Command, OpenTokens, Renewal};
 use crate::wire::keyspace::{Keyspace, Mark};
-use crate::wire::reply::Reply;
+use crate::wire::reply::{BlockedBy, BusyReply, Reply};
 use crate::wire::slot::Slot;
 
 /// What the protocols of all nodes of a cluster share.
@@ -207,6 +207,14 @@ impl Protocol {
                     node.context.fences.raise(slot, seen);
                 }
             }
+        }
+    }
+
+    /// Another request has the lock. A slot in which there are tokens is not new, although this
+    /// process has got none of them.
+    pub(crate) fn note_holder(&mut self, id: RequestId, busy: &BusyReply) {
+        if let (Some(_), BlockedBy::Holder(Some(holder))) = (&self.node, &busy.blocked_by) {
+            self.raise_floor(id, holder.fence);
         }
     }
 

@@ -24,7 +24,7 @@ use crate::protocol::request::{
 };
 use crate::protocol::timing::Timing;
 use crate::types::fence::{Fence, FenceRange};
-use crate::types::owner_info::OwnerInfo;
+use crate::types::owner_info::{HolderInfo, OwnerInfo};
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::{Command, Probe, Renewal, WaitTarget};
@@ -108,6 +108,15 @@ fn granted(fence: u64) -> Result<Reply, CommandError> {
 fn busy(left: Option<Duration>) -> Result<Reply, CommandError> {
     let busy = BusyReply { blocked_by: BlockedBy::Holder(None), left, ahead: 0, ticket: Some(7) };
     Ok(Reply::Acquire(AcquireReply::Busy(busy)))
+}
+
+fn busy_with(fence: u64) -> Reply {
+    let RequestParams { owner, .. } = request(2);
+    let (id, fence) = (RequestId::from_bits(2), Fence::new(fence));
+    let holder = HolderInfo { id, fence, owner, held_unix_ms: None };
+    let blocked_by = BlockedBy::Holder(Some(Box::new(holder)));
+    let busy = BusyReply { blocked_by, left: Some(TTL), ahead: 0, ticket: Some(7) };
+    Reply::Acquire(AcquireReply::Busy(busy))
 }
 
 /// A machine that holds request id 1 since `at(1.0)`.

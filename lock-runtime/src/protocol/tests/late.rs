@@ -4,7 +4,6 @@ use super::*;
 use crate::protocol::Protocol;
 use crate::protocol::request::{CommandError, Output, RequestParams};
 use crate::protocol::timing::Timing;
-use crate::types::owner_info::HolderInfo;
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Command, Renewal};
 use crate::wire::keyspace::WAITER_LEASE;
@@ -79,15 +78,6 @@ fn pushed_while_asking() -> (Protocol, CommandId) {
     protocol.notification(at(1.71), granted_by_push(11));
     assert!(matches!(drain(&mut protocol)[..], [Output::Granted { .. }]));
     (protocol, id)
-}
-
-fn busy_with(fence: u64) -> Reply {
-    let RequestParams { owner, .. } = request(2);
-    let (id, fence) = (RequestId::from_bits(2), Fence::new(fence));
-    let holder = HolderInfo { id, fence, owner, held_unix_ms: None };
-    let blocked_by = BlockedBy::Holder(Some(Box::new(holder)));
-    let busy = BusyReply { blocked_by, left: Some(TTL), ahead: 0, ticket: Some(7) };
-    Reply::Acquire(AcquireReply::Busy(busy))
 }
 
 #[test]

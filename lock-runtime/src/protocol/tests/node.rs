@@ -9,7 +9,7 @@ use crate::protocol::request::{
     CommandError, CommandId, Failure, Loss, Output, Redirect, ReleaseOutcome, RequestParams,
 };
 use crate::protocol::tests::{
-    BOUND, TTL, at, busy, drain, fences, granted, request, sent, taken_up, valid,
+    BOUND, TTL, at, busy, busy_with, drain, fences, granted, request, sent, taken_up, valid,
 };
 use crate::protocol::timing::{TOMBSTONE, Timing};
 use crate::types::fence::{Fence, FenceRange};
@@ -219,6 +219,21 @@ fn the_highest_token_counts_for_its_slot_alone_and_on_all_nodes() {
     assert_eq!(floor_of(&mut other, 3, "key"), known);
     // As far as this process knows, nothing was ever granted there.
     assert_eq!(floor_of(&mut protocol, 4, "other"), (Fence::ZERO, Duration::ZERO));
+}
+
+#[test]
+fn a_slot_whose_lock_another_process_has_is_not_new() {
+    let (mut protocol, mut other) = nodes();
+    protocol.acquire(at(1.0), request(1));
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(1.001), id, Ok(busy_with(12)));
+    drain(&mut protocol);
+    other.acquire(at(2.0), request(2));
+    let (_, command) = sent(&mut other);
+    let Command::Acquire(Acquire { request, .. }) = command else { panic!("{command:?}") };
+    assert_eq!(request.min_fence, Fence::new(12));
+    assert_eq!(request.data_loss_grace.max_lease, other.data_loss_grace().max_lease);
+    assert!(unopened(&mut other, 3.0).is_lost);
 }
 
 #[test]
