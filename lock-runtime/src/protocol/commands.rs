@@ -16,7 +16,7 @@ use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
-use crate::wire::command::{Acquire, Command, Renewal, RequestRef};
+use crate::wire::command::{Acquire, Command, LostHold, Renewal, RequestRef};
 use crate::wire::keyspace::MAX_FENCE_RANGE;
 use crate::wire::reply::{AcquireReply, Grant, Notification, Reply};
 use crate::wire::slot::Slot;
@@ -296,7 +296,7 @@ impl Protocol {
     /// if none does. The hold is lost then.
     pub fn put_back(&mut self, now: Timestamp, id: RequestId, owner: Option<OwnerInfo>) {
         let begun = self.update(now, id, |request, cx| request.begin_put_back(cx, owner.is_some()));
-        let (Some(fences), Some(owner)) = (begun.flatten(), owner) else { return };
+        let (Some((fences, masters)), Some(owner)) = (begun.flatten(), owner) else { return };
         let Some(request) = self.requests.get(&id) else { return };
         let (key, slot) = (Arc::clone(&request.key), request.slot);
         let ttl = request.ttl_to_reclaim(now);
@@ -317,7 +317,7 @@ impl Protocol {
             likely_free: false,
             enqueue: None,
         };
-        let reclaim = Command::Reclaim(known, fences.first);
+        let reclaim = Command::Reclaim(known, LostHold { first: fences.first, masters });
         self.send(now, CommandKind::Reclaim(id, ttl), reclaim);
     }
 

@@ -135,6 +135,8 @@ pub(crate) struct RequestState {
     lease: Duration,
     /// Since when the server answers but does not execute what is sent about this request.
     refused_since: Option<Timestamp>,
+    /// The server that has granted the hold. Here it needs no more memory.
+    granted_by: Mark,
     /// How often it has moved to another node since a server executed anything about it.
     moves: u8,
     /// It is in the backlog.
@@ -351,6 +353,7 @@ impl RequestState {
             contended: false,
             lease: WAITER_LEASE,
             refused_since: None,
+            granted_by: Mark::default(),
             moves: 0,
             in_backlog: false,
             due: None,
@@ -573,6 +576,7 @@ impl RequestState {
             refused: None,
         };
         let valid_until = held.end();
+        self.granted_by = cx.mark;
         self.phase = Phase::Held(held);
         self.contended |= grant.contended;
         cx.report(Output::Granted { id, grant, valid_until });
@@ -842,23 +846,24 @@ impl RequestState {
         }
     }
 
-    /// Returns the tokens of a hold that is being put back. Nobody uses it without a section.
+    /// Returns the tokens of a hold that is being put back, and the servers that have granted it
+    /// and confirmed it last. Nobody uses it without a section.
     pub(crate) fn begin_put_back(
         &mut self,
         cx: &mut Context<'_>,
         has_section: bool,
-    ) -> Option<FenceRange> {
+    ) -> Option<(FenceRange, [Mark; 2])> {
         let Phase::Held(held) = &mut self.phase else { return None };
         // The next connection renews it.
         held.renewing = cx.server.down_since.is_none();
         if !held.renewing {
             return None;
         }
-        let fences = held.fences;
+        let lost = (held.fences, [self.granted_by, held.mark]);
         if !has_section {
             self.lost(cx, Loss::NotOnServer);
         }
-        has_section.then_some(fences)
+        has_section.then_some(lost)
     }
 
     /// The server has put the hold back, or not.

@@ -52,7 +52,7 @@ pub enum Command {
     /// Renew holds and refresh waiters.
     Renew(Vec<Renewal>),
     /// Put back a hold with this first token, which the server has lost by a failover.
-    Reclaim(Acquire, Fence),
+    Reclaim(Acquire, LostHold),
     /// Announce a longer lease to the server, for after a data loss, and to all processes. Always
     /// one of [`lease_steps`](super::keyspace::lease_steps), sent before the first command that
     /// writes such a ttl.
@@ -111,6 +111,16 @@ pub struct OpenTokens {
     pub is_lost: bool,
     /// The masters of the cluster: tokens of one of them have been migrated.
     pub living: Arc<[Mark]>,
+}
+
+/// A hold that a server does not know although its process has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostHold {
+    /// Its first token.
+    pub first: Fence,
+    /// The masters that have granted it and confirmed it last. Neither has granted the lock to
+    /// anybody else since.
+    pub masters: [Mark; 2],
 }
 
 /// A request for a key.
@@ -290,7 +300,7 @@ impl Command {
                 }
             }
             Self::Renew(entries) => encode_renewals(entries, space, out),
-            Self::Reclaim(acquire, first) => acquire.encode_reclaim(*first, space, mark, out),
+            Self::Reclaim(acquire, lost) => acquire.encode_reclaim(*lost, space, mark, out),
             Self::Inspect { key, limit } => {
                 let (mut call, _) = begin(space, Script::Inspect, key, true, 1, out);
                 call.number((*limit).into());
@@ -414,15 +424,17 @@ impl Acquire {
         call.word(&[&mark.text()]);
     }
 
-    fn encode_reclaim(&self, first: Fence, space: &Keyspace, mark: Mark, out: &mut Vec<u8>) {
+    fn encode_reclaim(&self, lost: LostHold, space: &Keyspace, mark: Mark, out: &mut Vec<u8>) {
+        let LostHold { first, masters: [granted_by, confirmed_by] } = lost;
         let key = &self.request.key;
-        let (mut call, slot) = begin(space, Script::Reclaim, key, true, 6, out);
+        let (mut call, slot) = begin(space, Script::Reclaim, key, true, 7, out);
         call.word(&[&mark.text()]);
         self.encode_head(&mut call);
         call.number(first.get());
         self.encode_tail(space, slot, &mut call);
         call.number(millis(self.ttl));
         call.number(FenceRange::new(first, self.fence_count).last().get());
+        call.word(&[&granted_by.text(), b" ", &confirmed_by.text()]);
     }
 
     /// The value of the hold from behind its flag up to its token.

@@ -100,11 +100,11 @@ impl MemoryStore {
             Command::Renew(entries) => {
                 Reply::Renewed(entries.iter().map(|entry| self.renew(now, entry)).collect())
             }
-            Command::Reclaim(acquire, first) => Reply::Reclaimed(self.step(
+            Command::Reclaim(acquire, lost) => Reply::Reclaimed(self.step(
                 now,
                 &acquire.request,
                 publish,
-                |mut step| step.reclaim(acquire, *first),
+                |mut step| step.reclaim(acquire, lost),
             )),
             Command::RaiseMaxLease(max_lease) => {
                 self.raise(*max_lease, publish);
@@ -394,8 +394,9 @@ impl MemoryStore {
     /// to it before it sends anything else.
     #[cfg(any(test, distlock_verification))]
     pub fn promote(&mut self, mark: u32) {
+        let is_node = self.node.is_some();
         self.slots.values_mut().chain([&mut self.counter]).for_each(|tokens| {
-            tokens.promote(mark.into());
+            tokens.promote(mark.into(), is_node);
         });
     }
 

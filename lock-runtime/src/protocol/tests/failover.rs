@@ -13,7 +13,7 @@ use crate::protocol::tests::{
 use crate::protocol::timing::TOMBSTONE;
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
-use crate::wire::command::Command;
+use crate::wire::command::{Command, LostHold};
 use crate::wire::keyspace::Mark;
 use crate::wire::reply::{ReclaimReply, RenewalReply, Reply};
 
@@ -44,11 +44,28 @@ fn a_hold_that_a_promoted_server_does_not_know_is_put_back_under_its_token() {
     reconnected(&mut protocol, 7, RenewalReply::NotHeld);
     put_back(&mut protocol, 2.6);
     let (id, call) = sent(&mut protocol);
-    let Command::Reclaim(acquire, first) = call else { panic!("{call:?}") };
-    assert_eq!((acquire.request.id, first), (ID, Fence::new(10)));
+    let Command::Reclaim(acquire, lost) = call else { panic!("{call:?}") };
+    let masters = [0, 0].map(Mark::from);
+    assert_eq!((acquire.request.id, lost), (ID, LostHold { first: Fence::new(10), masters }));
     protocol.reply(at(2.7), id, Ok(Reply::Reclaimed(ReclaimReply::Held)));
     let outputs = drain(&mut protocol);
     assert!(matches!(outputs[..], [Output::Extended(ID, _), Output::Reclaimed(ID)]), "{outputs:?}");
+}
+
+#[test]
+fn a_hold_is_put_back_beside_the_servers_that_have_granted_and_confirmed_it() {
+    let mut protocol = holding();
+    reconnected(&mut protocol, 7, RenewalReply::Renewed);
+    drain(&mut protocol);
+    protocol.disconnected(at(3.0), "reset".to_owned());
+    protocol.set_mark(8.into());
+    protocol.connected(at(3.5), BOUND);
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(3.6), id, Ok(Reply::Renewed(vec![RenewalReply::NotHeld])));
+    put_back(&mut protocol, 3.6);
+    let (_, call) = sent(&mut protocol);
+    let Command::Reclaim(_, lost) = call else { panic!("{call:?}") };
+    assert_eq!(lost.masters, [0, 7].map(Mark::from));
 }
 
 #[test]

@@ -11,7 +11,8 @@
 --     by its mark: each promotion and each restart of a server makes a new one, so the first draw
 --     on such a server finds that its field is missing. The hash has one of two states:
 --       open     <mark>: the last token drawn
---       waiting  w: '<mark> <kind> <since when, us> <how long, ms>', c: the highest token known
+--       waiting  w: '<mark> <kind> <since when, us> <how long, ms>', c: the highest token known,
+--         b: '<mark> <last token>' of the master that drew before, if there was one
 --     Nothing is drawn while it waits. The kind says what for: FAILOVER, in which holders may put
 --     back holds that the new master does not know (reclaim.lua), or LOSS of data, in which the
 --     longest lease of before may last for so long.
@@ -42,7 +43,7 @@ end
 -- A block of this many tokens at most: large ones are drawn for locks whose process hands them
 -- on quickly, and must not carry the counter far ahead of the clock, from which it starts again
 -- after a loss of data.
-local SMALL_RANGE, AHEAD_US = 16, 1000000
+local SMALL_RANGE = 16
 local function draw(count)
   local last = redis.pcall('HINCRBY', FENCE, MARK, count)
   if type(last) == 'number' and count > SMALL_RANGE and last > now + AHEAD_US then
@@ -77,8 +78,8 @@ local function next_fences(wanted)
   if not grace then
     return nil
   end
-  local behind, waits, issued = unpack(redis.call('HMGET', FENCE, MARK, 'w', 'c'))
-  local kind, since, bound = LOSS, now, 0
+  local behind, waits, issued, drawn = unpack(redis.call('HMGET', FENCE, MARK, 'w', 'c', 'b'))
+  local kind, since, bound, first = LOSS, now, 0, now
   if behind then
     issued = behind
   elseif redis.call('EXISTS', FENCE) == 1 then
@@ -86,6 +87,8 @@ local function next_fences(wanted)
     if not kind then
       return nil, nil, redis.error_reply('UNOPENED this connection was made to another primary')
     end
+  else
+    first = start(now)
   end
   -- A clock that was set back shows a loss that is yet to come.
   since, issued = math.min(since, now), math.max(tonumber(issued or 0), min_fence)
@@ -94,17 +97,15 @@ local function next_fences(wanted)
   over, fence = now >= until_us, nil
   if over or kind == LOSS and grace < 0 then
     count = math.min(wanted, SMALL_RANGE)
-    fence = math.max(now, issued + 1)
+    fence = math.max(first, issued + 1)
     issued = fence + count - 1
   end
-  local before = redis.call('HGETALL', FENCE)
-  issued = string.format('%d', issued)
+  local fields = redis.call('HGETALL', FENCE)
   if over then
-    replace_tokens(FENCE, before, MARK, issued)
+    replace_tokens(FENCE, fields, MARK, string.format('%d', issued))
   else
     -- A client that does not wait leaves it to the others to do so.
-    local wait = string.format('%s %s %d %d', MARK, kind, since, bound)
-    replace_tokens(FENCE, before, 'w', wait, 'c', issued)
+    wait_for(FENCE, fields, MARK, kind, since, bound, issued, drawn)
   end
   if fence then
     return fence, count

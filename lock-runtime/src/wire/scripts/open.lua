@@ -11,7 +11,7 @@
 local FENCE, MARK, now = KEYS[1], ARGV[1], clock()
 local lease, grace = tonumber(ARGV[3]), tonumber(ARGV[4])
 local fields, issued = redis.call('HGETALL', FENCE), tonumber(ARGV[2])
-local waits, migrated, living = nil, #fields > 0, {}
+local waits, drawn, migrated, living = nil, nil, #fields > 0, {}
 for master = 6, #ARGV do
   living[ARGV[master]] = true
 end
@@ -22,19 +22,19 @@ for field = 1, #fields, 2 do
   elseif name == 'w' then
     waits = value
     migrated = migrated and living[string.match(value, '^%S+')]
+  elseif name == 'b' then
+    drawn = value
   else
+    drawn = name ~= 'c' and name .. ' ' .. value or drawn
     issued = math.max(issued, tonumber(value) or 0)
     migrated = migrated and (name == 'c' or living[name])
   end
 end
 
-if SHARDED then
-  -- A connection may outlast the time in which its server is a replica.
-  local info = redis.pcall('INFO', 'replication')
-  local id = type(info) == 'string' and string.match(info, 'master_replid:(%x%x%x%x%x%x%x%x)')
-  if id and 'm' .. id ~= MARK then
-    return redis.error_reply('UNOPENED this connection was made to another primary')
-  end
+-- A connection may outlast the time in which its server is a replica.
+local id = SHARDED and replid('')
+if id and 'm' .. string.sub(id, 1, 8) ~= MARK then
+  return redis.error_reply('UNOPENED this connection was made to another primary')
 end
 local kind, since, bound = waits_for(waits, MARK)
 if kind then
@@ -46,26 +46,24 @@ elseif #fields > 0 then
     since, bound, grace = math.min(since or now, now), bound or 0, 0
   else
     -- What was lost before stays lost.
-    local before, ms = string.match(waits or '', '^%S+ (%a) %d+ (%d+)$')
+    local lost, ms = string.match(waits or '', '^%S+ (%a) %d+ (%d+)$')
     kind, since, bound = FAILOVER, now, 0
-    if before == LOSS then
+    if lost == LOSS then
       kind, bound = LOSS, tonumber(ms)
     end
   end
-  -- Above what the other master may have issued, up to the skew of their clocks: no block carries
-  -- a counter further ahead of its clock than this.
-  issued = math.max(issued, now + 1000000)
+  -- Above what the other master may have issued, up to the skew of their clocks.
+  issued = math.max(issued, now + AHEAD_US)
 elseif ARGV[5] == '1' then
   kind, since, bound = LOSS, now, 0
 else
-  redis.call('HSET', FENCE, MARK, string.format('%d', math.max(now, issued + 1)))
+  redis.call('HSET', FENCE, MARK, string.format('%d', math.max(start(now), issued + 1)))
   return ''
 end
-bound, issued = math.max(bound, kind == LOSS and lease or grace), string.format('%d', issued)
+bound = math.max(bound, kind == LOSS and lease or grace)
 if bound == 0 then
-  replace_tokens(FENCE, fields, MARK, issued)
+  replace_tokens(FENCE, fields, MARK, string.format('%d', issued))
   return ''
 end
-local wait = string.format('%s %s %d %d', MARK, kind, since, bound)
-replace_tokens(FENCE, fields, 'w', wait, 'c', issued)
+wait_for(FENCE, fields, MARK, kind, since, bound, issued, drawn)
 return kind

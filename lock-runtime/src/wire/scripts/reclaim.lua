@@ -2,7 +2,8 @@
 -- does not know it. Only while the server waits for that, which it does by grant.lua before it has
 -- granted anything: no other process can have the lock.
 -- In a cluster also while the tokens of the slot are those of another master.
--- KEYS: hold, tokens   ARGV: mark, head, first token, tail, ttl ms, last token; as in acquire.lua
+-- KEYS: hold, tokens   ARGV: mark, head, first token, tail, ttl ms, last token, as in acquire.lua;
+-- the marks of the masters that have granted the hold and confirmed it last
 -- Answers 1 if the hold is there. Else nothing is changed: 2 if an older hold is in its place while
 -- the server waits, else 0. The older one had ended before the other master drew the token of this
 -- one, and the failover has lost its end as well: its process repeats the release. It is not
@@ -16,7 +17,7 @@ if is_hold(value, id, ARGV[3]) then
 end
 -- Below zero, until when the request is refused.
 local place = tonumber(redis.call('ZSCORE', QUEUE, id) or 0)
-local waits, issued = unpack(redis.call('HMGET', FENCE, 'w', 'c'))
+local waits, issued, before = unpack(redis.call('HMGET', FENCE, 'w', 'c', 'b'))
 
 -- Why a slot of a cluster is without tokens of this master, which has thus granted nothing in it:
 -- they are those of another master. If that one has drawn the token of this hold or a later one, as
@@ -32,8 +33,13 @@ local function unopened()
   return waits and string.match(waits, '^%S+ (%a) ') or (#fields > 0 and FAILOVER or nil)
 end
 
+-- A master that has neither granted nor confirmed this hold has drawn later tokens: its grace
+-- period was over, and it may have granted the lock to others.
+local drawer, last = string.match(before or '', '^(%S+) (%d+)$')
+local outdated = drawer and tonumber(last) >= tonumber(ARGV[3])
+  and not string.find(ARGV[7], drawer, 1, true)
 local kind = waits_for(waits, MARK) or (SHARDED and unopened())
-if -place >= clock() or kind ~= FAILOVER then
+if -place >= clock() or kind ~= FAILOVER or outdated then
   return 0
 elseif value then
   local other = is_hold(value) and string.match(value, '^%S+ %S+ (%d+) ')

@@ -29,3 +29,32 @@ local function waits_for(text, mark)
     return kind, tonumber(since), tonumber(bound)
   end
 end
+
+-- Has the tokens wait for this on the master with this mark. `before` as above; `drawn` says which
+-- master drew before, and its last token, if one did.
+local function wait_for(name, before, mark, kind, since, bound, issued, drawn)
+  local wait = string.format('%s %s %d %d', mark, kind, since, bound)
+  issued = string.format('%d', issued)
+  if drawn then
+    replace_tokens(name, before, 'w', wait, 'c', issued, 'b', drawn)
+  else
+    replace_tokens(name, before, 'w', wait, 'c', issued)
+  end
+end
+
+-- What INFO shows as 'master_replid' or 'master_replid2', if the user may ask.
+local function replid(number)
+  local info = redis.pcall('INFO', 'replication')
+  return type(info) == 'string' and string.match(info, 'master_replid' .. number .. ':(%x+)')
+end
+
+-- No counter is further ahead of the clock of its master, in microseconds.
+local AHEAD_US = 1000000
+
+-- Where the tokens of a new slot start at this instant. A master that was promoted starts above all
+-- that the one before it may draw: that one may not have heard of it yet, and the slot is new to
+-- both.
+local function start(now)
+  local before = SHARDED and replid('2')
+  return before and string.find(before, '[^0]') and now + AHEAD_US or now
+end

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::pause::{GrantPause, PauseReason};
 use crate::types::time::millis;
+use crate::wire::command::LostHold;
 use crate::wire::keyspace::{DataLossGrace, Mark, SMALL_FENCE_RANGE};
 
 /// Below this a counter cannot have been seeded from a clock.
@@ -19,6 +20,8 @@ const AHEAD: u64 = 1_000_000;
 pub(crate) struct FenceCounter {
     /// Of this server.
     mark: Mark,
+    /// It is a node of a cluster and was a replica before.
+    was_promoted: bool,
     tokens: Tokens,
     /// The highest token of the holds that were put back while the tokens are another master's.
     put_back: u64,
@@ -44,6 +47,8 @@ struct TokenWait {
     bound: u64,
     /// The highest token known.
     issued: u64,
+    /// The master that was the last to draw tokens before, and its last one.
+    drawn_before: Option<(Mark, u64)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +74,7 @@ impl FenceCounter {
         data_loss_grace: DataLossGrace,
     ) -> Result<FenceRange, NoTokens> {
         let now = now.micros();
+        let is_new = matches!(self.tokens, Tokens::Missing);
         let known = match (self.draw(now, wanted), self.tokens) {
             (Some(fences), _) if fences.first > min_fence && fences.first.get() > PLAUSIBLE => {
                 return Ok(fences);
@@ -90,7 +96,8 @@ impl FenceCounter {
             self.tokens = Tokens::Waiting(wait);
             return Err(NoTokens { until_us, kind: known.kind });
         }
-        let first = Fence::new(now.max(issued.saturating_add(1)));
+        let start = if is_new { self.start(now) } else { now };
+        let first = Fence::new(start.max(issued.saturating_add(1)));
         let fences = FenceRange::new(first, wanted.min(SMALL_FENCE_RANGE));
         let issued = fences.last().get();
         self.tokens = if over {
@@ -165,8 +172,14 @@ impl FenceCounter {
         let (mark, now, min_fence) = (self.mark, now.micros(), min_fence.get());
         let put_back = std::mem::take(&mut self.put_back);
         let top = |issued: u64| issued.max(min_fence).max(now.saturating_add(AHEAD));
-        let failover =
-            TokenWait { mark, kind: WaitKind::Failover, since: now, bound: 0, issued: min_fence };
+        let failover = TokenWait {
+            mark,
+            kind: WaitKind::Failover,
+            since: now,
+            bound: 0,
+            issued: min_fence,
+            drawn_before: None,
+        };
         let is_migrated = matches!(&self.tokens,
             Tokens::Waiting(known) if known.mark != mark && living.contains(&known.mark));
         let wait = match self.tokens {
@@ -175,7 +188,11 @@ impl FenceCounter {
                 self.tokens = Tokens::Open(mark, top(last.max(put_back)));
                 return None;
             }
-            Tokens::Open(_, last) => TokenWait { issued: top(last.max(put_back)), ..failover },
+            Tokens::Open(of, last) => TokenWait {
+                issued: top(last.max(put_back)),
+                drawn_before: Some((of, last)),
+                ..failover
+            },
             Tokens::Waiting(known) if known.mark == mark => TokenWait {
                 since: known.since.min(now),
                 issued: known.issued.max(min_fence),
@@ -187,10 +204,12 @@ impl FenceCounter {
             Tokens::Waiting(known) if known.kind == WaitKind::Loss => {
                 TokenWait { mark, since: now, issued: top(known.issued), ..known }
             }
-            Tokens::Waiting(known) => TokenWait { issued: top(known.issued), ..failover },
+            Tokens::Waiting(TokenWait { issued, drawn_before, .. }) => {
+                TokenWait { issued: top(issued), drawn_before, ..failover }
+            }
             Tokens::Missing if lost => self.loss(now, min_fence),
             Tokens::Missing => {
-                self.tokens = Tokens::Open(mark, now.max(min_fence.saturating_add(1)));
+                self.tokens = Tokens::Open(mark, self.start(now).max(min_fence.saturating_add(1)));
                 return None;
             }
         };
@@ -227,12 +246,17 @@ impl FenceCounter {
         (ms > 0).then_some(GrantPause { left: Duration::from_millis(ms), reason })
     }
 
-    /// Whether a hold with this first token may be put back, as in `reclaim.lua`. `unopened`: also
-    /// while the tokens are those of another master.
-    pub(crate) fn may_reclaim(&self, first: Fence, unopened: bool) -> bool {
+    /// Whether this hold may be put back, as in `reclaim.lua`. `unopened`: also while the tokens
+    /// are those of another master.
+    pub(crate) fn may_reclaim(&self, hold: &LostHold, unopened: bool) -> bool {
+        let LostHold { first, masters } = hold;
         match &self.tokens {
             Tokens::Waiting(waiting) => {
-                waiting.kind == WaitKind::Failover && (unopened || waiting.mark == self.mark)
+                waiting.kind == WaitKind::Failover
+                    && (unopened || waiting.mark == self.mark)
+                    && waiting.drawn_before.is_none_or(|(master, last)| {
+                        last < first.get() || masters.contains(&master)
+                    })
             }
             Tokens::Open(of, last) => unopened && *of != self.mark && *last < first.get(),
             Tokens::Missing => false,
@@ -253,24 +277,31 @@ impl FenceCounter {
     }
 
     const fn loss(&self, now: u64, issued: u64) -> TokenWait {
-        TokenWait { mark: self.mark, kind: WaitKind::Loss, since: now, bound: 0, issued }
+        let (mark, kind, drawn_before) = (self.mark, WaitKind::Loss, None);
+        TokenWait { mark, kind, since: now, bound: 0, issued, drawn_before }
+    }
+
+    /// Where the tokens of a new slot start.
+    const fn start(&self, now: u64) -> u64 {
+        if self.was_promoted { now.saturating_add(AHEAD) } else { now }
     }
 
     /// Without tokens, on the same server.
     pub(crate) const fn emptied(self) -> Self {
-        Self { mark: self.mark, tokens: Tokens::Missing, put_back: 0 }
+        Self { tokens: Tokens::Missing, put_back: 0, ..self }
     }
 
-    /// Another server has the same tokens from now on.
+    /// Another server has the same tokens from now on, unless this one had no mark.
     #[cfg(any(test, distlock_verification))]
-    pub(crate) const fn promote(&mut self, mark: Mark) {
+    pub(crate) fn promote(&mut self, mark: Mark, is_node: bool) {
+        self.was_promoted |= is_node && self.mark != Mark::default();
         self.mark = mark;
     }
 
     /// The same on the server of the other one.
     #[cfg(distlock_verification)]
     pub(crate) const fn on(self, other: &Self) -> Self {
-        Self { mark: other.mark, ..self }
+        Self { mark: other.mark, was_promoted: other.was_promoted, ..self }
     }
 
     #[cfg(distlock_verification)]

@@ -11,7 +11,7 @@ use crate::backend::memory::store::fence_counter::{
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::{HolderInfo, OwnerInfo};
 use crate::types::request_id::RequestId;
-use crate::wire::command::{Acquire, Enqueue, RequestRef};
+use crate::wire::command::{Acquire, Enqueue, LostHold, RequestRef};
 use crate::wire::keyspace::{SHORT_HOLD, claim};
 use crate::wire::reply::{
     AcquireReply, BlockedBy, BusyReply, Grant, Notification, ReclaimReply, RenewalReply, WaiterInfo,
@@ -89,14 +89,13 @@ impl KeyOp<'_, '_> {
         held
     }
 
-    pub(crate) fn reclaim(&mut self, acquire: &Acquire, first: Fence) -> ReclaimReply {
-        let (id, ttl) = (self.request.id, acquire.ttl);
+    pub(crate) fn reclaim(&mut self, acquire: &Acquire, lost: &LostHold) -> ReclaimReply {
+        let (id, ttl, first) = (self.request.id, acquire.ttl, lost.first);
         if self.record.held_with(id, first) {
             self.record.extend_hold(self.now, ttl);
             return ReclaimReply::Held;
         }
-        if self.record.is_cancelled(self.now, id) || !self.counter.may_reclaim(first, self.is_node)
-        {
+        if self.record.is_cancelled(self.now, id) || !self.counter.may_reclaim(lost, self.is_node) {
             return ReclaimReply::Refused;
         }
         if self.record.hold.is_some() {

@@ -10,8 +10,8 @@ use crate::backend::memory::tests::parity::{Both, DEAD, LIVE, Pair, START};
 use crate::types::fence::Fence;
 use crate::types::pause::PauseReason;
 use crate::types::request_id::RequestId;
-use crate::wire::command::{Acquire, Command, Enqueue, Renewal, RequestRef};
-use crate::wire::keyspace::{DataLossGrace, WAITER_LEASE};
+use crate::wire::command::{Acquire, Command, Enqueue, LostHold, Renewal, RequestRef};
+use crate::wire::keyspace::{DataLossGrace, Mark, WAITER_LEASE};
 use crate::wire::reply::{
     AcquireReply, BlockedBy, Notification, RawReply, ReclaimReply, RenewalReply, Reply,
 };
@@ -25,6 +25,17 @@ fn cancel(number: u8, tombstone: Duration) -> Command {
 pub(crate) fn cancel_hold(number: u8, fence: Fence, tombstone: Duration) -> Command {
     let (request, keep) = (request(request_id(number)), Duration::ZERO);
     Command::Cancel { request, fence, tombstone, keep }
+}
+
+/// Puts a hold back that none but the first master has granted and confirmed.
+pub(crate) fn reclaim_hold(number: u8, first: Fence) -> Command {
+    reclaim_confirmed(number, first, 0)
+}
+
+/// The same of a hold that this one has confirmed last.
+fn reclaim_confirmed(number: u8, first: Fence, confirmed_by: u32) -> Command {
+    let masters = [0, confirmed_by].map(Mark::from);
+    Command::Reclaim(once(request_id(number)), LostHold { first, masters })
 }
 
 pub(crate) fn renew_waiter(number: u8) -> Command {
@@ -640,7 +651,7 @@ fn a_connection_to_another_primary_draws_nothing_and_is_told_so() {
 fn a_lost_hold_is_put_back_while_a_failover_is_waited_out_and_never_else() {
     let mut both = Both::new();
     let first = both.granted(once(request_id(1)));
-    let reclaim = |id| Command::Reclaim(once(request_id(id)), first);
+    let reclaim = |id| reclaim_hold(id, first);
     let put_back =
         |both: &mut Both, id| both.same(reclaim(id)) == Reply::Reclaimed(ReclaimReply::Held);
     assert!(put_back(&mut both, 1), "it is there");
@@ -664,8 +675,7 @@ fn an_older_hold_is_in_the_way_until_it_is_released_again() {
     let mut both = Both::new();
     let older = both.granted(once(request_id(1)));
     let later = Fence::new(older.get() + 100);
-    let reclaim = |number, fence| Command::Reclaim(once(request_id(number)), fence);
-    let outcome = |both: &mut Both, number, fence| match both.same(reclaim(number, fence)) {
+    let outcome = |both: &mut Both, number, fence| match both.same(reclaim_hold(number, fence)) {
         Reply::Reclaimed(reply) => reply,
         reply => panic!("{reply:?}"),
     };
@@ -680,6 +690,37 @@ fn an_older_hold_is_in_the_way_until_it_is_released_again() {
     assert_eq!(outcome(&mut both, 1, older), ReclaimReply::Refused, "a later one is there");
     both.put_not_a_lock(KEY);
     assert_eq!(outcome(&mut both, 2, later), ReclaimReply::Refused);
+}
+
+/// Its process was cut off while another master was the primary, and that one has granted the lock.
+#[test]
+fn a_hold_that_a_primary_before_has_not_confirmed_in_time_is_not_put_back() {
+    let mut both = Both::new();
+    let first = both.granted(once(request_id(1)));
+    both.raw(&["DEL", "lock:{order:7}"]);
+    both.memory.delete_hold(KEY);
+    both.promote(7);
+    let opened = both.open_with_grace(NOTHING_SEEN, BOUND, Duration::ZERO, true);
+    assert_eq!(opened, Ok(None));
+    let later = both.granted(once(request_id(2)));
+    assert!(both.release(request_id(2)));
+    for mark in [8, 9] {
+        both.promote(mark);
+        let opened = both.open_with_grace(NOTHING_SEEN, BOUND, GRACE, true);
+        assert_eq!(opened, Ok(Some(WaitKind::Failover)));
+        assert_eq!(both.busy(once(request_id(3))).blocked_by, BlockedBy::Failover);
+        let refused = Reply::Reclaimed(ReclaimReply::Refused);
+        assert_eq!(both.same(reclaim_hold(1, first)), refused);
+        assert_eq!(both.same(reclaim_confirmed(1, first, 6)), refused);
+        // One that it has confirmed, and one that the failover has lost.
+        for reclaim in
+            [reclaim_confirmed(1, first, 7), reclaim_hold(2, Fence::new(later.get() + 100))]
+        {
+            assert_eq!(both.same(reclaim), Reply::Reclaimed(ReclaimReply::Held));
+            both.raw(&["DEL", "lock:{order:7}"]);
+            both.memory.delete_hold(KEY);
+        }
+    }
 }
 
 #[test]
@@ -706,7 +747,7 @@ fn a_hold_that_its_request_was_granted_anew_is_not_the_one_of_before() {
     both.promote(7);
     let opened = both.open_with_grace(NOTHING_SEEN, BOUND, GRACE, true);
     assert_eq!(opened, Ok(Some(WaitKind::Failover)));
-    let reclaim = |fence| Command::Reclaim(once(request_id(1)), fence);
+    let reclaim = |fence| reclaim_hold(1, fence);
     assert_eq!(both.same(reclaim(first)), Reply::Reclaimed(ReclaimReply::Refused));
     assert_eq!(both.same(reclaim(second)), Reply::Reclaimed(ReclaimReply::Held));
     let ended = both.same(cancel_hold(1, first, Duration::ZERO));

@@ -2,26 +2,25 @@
 
 use std::time::Duration;
 
+use crate::backend::memory::store::MemoryStore;
 use crate::backend::memory::store::fence_counter::WaitKind;
-use crate::backend::memory::tests::branches::{GRACE, NOTHING_SEEN, cancel_hold, renew_waiter};
+use crate::backend::memory::tests::branches::{
+    GRACE, NOTHING_SEEN, cancel_hold, reclaim_hold, renew_waiter,
+};
 use crate::backend::memory::tests::commands::{
     BOUND, KEY, once, queueing, release, request, request_id,
 };
 use crate::backend::memory::tests::parity::{Both, DEAD, LIVE, Pair};
 use crate::types::fence::Fence;
-use crate::wire::command::{Acquire, Command, RequestRef};
-use crate::wire::keyspace::DataLossGrace;
+use crate::wire::command::{Acquire, Command, OpenTokens, RequestRef};
+use crate::wire::keyspace::{DataLossGrace, Keyspace};
 use crate::wire::reply::{AcquireReply, BlockedBy, ReclaimReply, RenewalReply, Reply};
 
 const AT_ONCE: DataLossGrace = DataLossGrace { max_lease: Duration::ZERO, waits: true };
 
-fn reclaim(number: u8, first: Fence) -> Command {
-    Command::Reclaim(once(request_id(number)), first)
-}
-
 impl Both {
     fn reclaimed(&mut self, number: u8, first: Fence) -> ReclaimReply {
-        match self.same(reclaim(number, first)) {
+        match self.same(reclaim_hold(number, first)) {
             Reply::Reclaimed(reply) => reply,
             reply => panic!("{reply:?}"),
         }
@@ -53,6 +52,34 @@ fn a_slot_without_tokens_is_new_to_a_client_that_has_seen_none_of_it() {
     let new = RequestRef { data_loss_grace: AT_ONCE, ..request(request_id(1)) };
     both.granted(Acquire { request: new, ..once(request_id(1)) });
     assert_eq!(both.fields(), ["m00000000"]);
+}
+
+/// The same of a real server is tested in a cluster that fails over.
+#[test]
+fn a_slot_that_is_new_on_a_promoted_master_starts_ahead_of_the_clock() {
+    let now = 1_700_000_000_000_000;
+    let first_of = |memory: &mut MemoryStore, number| {
+        let new = RequestRef { data_loss_grace: AT_ONCE, ..request(request_id(number)) };
+        let acquire = Command::Acquire(Acquire { request: new, ..once(request_id(number)) });
+        match memory.call(now, &acquire, &mut |_, _| false) {
+            Ok(Reply::Acquire(AcquireReply::Granted(grant))) => grant.fences.first.get(),
+            reply => panic!("{reply:?}"),
+        }
+    };
+    let mut old = MemoryStore::node(Keyspace::new("lock:"));
+    old.promote(1);
+    let mut promoted = old.clone();
+    promoted.promote(2);
+    assert_eq!(first_of(&mut old, 1), now);
+    assert_eq!(first_of(&mut promoted, 2), now + 1_000_000);
+    let mut empty = MemoryStore::node(Keyspace::new("lock:"));
+    empty.promote(1);
+    empty.promote(2);
+    let slot = Keyspace::new("lock:").sharded().slot(KEY);
+    let (floor, is_lost, living) = (Fence::ZERO, false, [].into());
+    let open = OpenTokens { slot, floor, max_lease: BOUND, grace: GRACE, is_lost, living };
+    assert_eq!(empty.open_slot(now, &open), None);
+    assert_eq!(first_of(&mut empty, 1), now + 1_000_001);
 }
 
 #[test]

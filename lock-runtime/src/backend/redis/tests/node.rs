@@ -16,7 +16,7 @@ use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::types::time;
-use crate::wire::command::{Acquire, Command, Enqueue, OpenTokens, Renewal, RequestRef};
+use crate::wire::command::{Acquire, Command, Enqueue, LostHold, OpenTokens, Renewal, RequestRef};
 use crate::wire::keyspace::{DataLossGrace, Keyspace, Mark, WAITER_LEASE, lease_steps};
 use crate::wire::reply::{AcquireReply, BusyReply, Grant, Notification, RenewalReply, Reply};
 use crate::wire::slot::Slot;

@@ -33,12 +33,13 @@ impl Migration {
         let (key, client) = (&*self.key, &self.old);
         let waiter = Renewal::Waiter { key: key.into(), id: id(2), lease: WAITER_LEASE };
         let all = vec![client.acquire(3, key)];
+        let lost = LostHold { first: self.fence, masters: [Mark::default(); 2] };
         vec![
             Command::Acquire(client.acquire(2, key)),
             client.queued(2, key),
             Command::AcquireAll(all),
             Command::Renew(vec![waiter]),
-            Command::Reclaim(client.acquire(1, key), self.fence),
+            Command::Reclaim(client.acquire(1, key), lost),
             Command::Inspect { key: key.into(), limit: 1 },
             Command::Cancel {
                 request: request(2, key),
@@ -193,6 +194,20 @@ fn a_connection_from_before_its_node_was_promoted_again_opens_nothing() {
     assert!(matches!(call_error(&error), CommandError::NotPrimary(_)), "{error}");
     assert_eq!(again.ask(open(slot(&key), &[])), Ok(Reply::Opened));
     assert!(again.busy(Command::Acquire(again.acquire(2, &key))).left.is_some());
+}
+
+#[test]
+fn a_slot_that_is_new_on_a_promoted_master_starts_ahead_of_the_clock() {
+    let all = Cluster::start().unwrap();
+    let [key, other] = &keys_of(&all, 0, 2)[..] else { panic!("two keys") };
+    let before = Client::connect(&all, 0, "a").grant(1, key).first.get();
+    all.fail_over(0);
+    let promoted = all.owner_of(slot(other).number());
+    let mut client = Client::connect(&all, promoted, "b");
+    let first = client.grant(2, other).first.get();
+    let now = time::unix_ms(time::now()) * 1_000;
+    assert!(first > before + 1_000_000, "{first} after {before}");
+    assert!(first > now && first < now + 1_002_000, "{first} at {now}");
 }
 
 #[test]
