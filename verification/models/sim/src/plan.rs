@@ -21,6 +21,9 @@ pub struct Plan {
     pub keys: u32,
     /// How many nodes the server has; one is no cluster.
     pub nodes: usize,
+    /// Whether migrations from and to a node go on when it fails over, as on servers whose replicas
+    /// know of them. They end with it if not.
+    pub migrates_on: bool,
     /// The limit of handoffs within a process while another one waits.
     pub max_handoffs: u32,
     /// What the network is like.
@@ -195,11 +198,12 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "seed {}: {} keys on {} nodes, {} handoffs, packets up to {:?}, one in {} up to {:?}, \
-             one push in {} lost",
+            "seed {}: {} keys on {} nodes{}, {} handoffs, packets up to {:?}, one in {} up to \
+             {:?}, one push in {} lost",
             self.seed,
             self.keys,
             self.nodes,
+            if self.migrates_on { " that migrate on" } else { "" },
             self.max_handoffs,
             self.network.usual,
             self.network.slow_one_in,

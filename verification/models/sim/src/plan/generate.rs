@@ -52,6 +52,8 @@ struct PlanGenerator {
     kept_chance: Rng,
     /// Draws the clusters; separate for the same reason.
     cluster_chance: Rng,
+    /// Draws what becomes of migrations in a failover; separate for the same reason.
+    migration_chance: Rng,
     seed: u64,
     theme: Theme,
     keys: u32,
@@ -85,6 +87,10 @@ const CROWD_SEED: u64 = 0x4352_4f57_4443_5257;
 const CLUSTER_ONE_IN: u32 = 4;
 /// Makes another seed of a plan's.
 const CLUSTER_SEED: u64 = 0x434c_5553_5445_5253;
+/// In one cluster in so many migrations go on after a failover.
+const MIGRATES_ON_ONE_IN: u32 = 3;
+/// Makes another seed of a plan's.
+const MIGRATION_SEED: u64 = 0x4d49_4752_4154_494f;
 /// Of processes that ask for one lock around a failover, in milliseconds.
 const CROWD_TTLS: [u64; 5] = [300, 600, 1_500, 4_000, 20_000];
 /// Makes another seed of a plan's.
@@ -115,6 +121,7 @@ impl PlanGenerator {
         let crowd_chance = Rng::with_seed(seed ^ CROWD_SEED);
         let confirmed_chance = Rng::with_seed(seed ^ CONFIRMED_SEED);
         let cluster_chance = Rng::with_seed(seed ^ CLUSTER_SEED);
+        let migration_chance = Rng::with_seed(seed ^ MIGRATION_SEED);
         Self {
             chance,
             foreign_chance,
@@ -123,6 +130,7 @@ impl PlanGenerator {
             confirmed_chance,
             kept_chance,
             cluster_chance,
+            migration_chance,
             seed,
             theme,
             keys,
@@ -146,6 +154,7 @@ impl PlanGenerator {
             seed: self.seed,
             keys: self.keys,
             nodes,
+            migrates_on: nodes > 1 && self.migration_chance.u32(..MIGRATES_ON_ONE_IN) == 0,
             max_handoffs: if self.one_in(4) { 0 } else { 8 },
             network: self.network(),
             server_ppm: self.chance.i64(-2_000..=2_000),

@@ -38,6 +38,14 @@ struct SlotState {
     open: Option<OpenSlot>,
 }
 
+impl SlotState {
+    /// The node that has the locks.
+    fn stored_on(&self) -> usize {
+        let moved = self.open.filter(|open| open.phase >= LOCKS_MOVED);
+        moved.map_or(self.node, |open| open.to)
+    }
+}
+
 /// A slot that is being migrated.
 #[derive(Clone, Copy)]
 struct OpenSlot {
@@ -80,10 +88,10 @@ impl Cluster {
         self.servers[self.node_for(fault)]
     }
 
-    /// All slots, and whether the node that a fault is about has them.
+    /// All slots, and whether the node that a fault is about has what is in them.
     pub(super) fn slots_of(&self, fault: usize) -> Vec<(Slot, bool)> {
         let node = self.node_for(fault);
-        self.slots.iter().map(|(&slot, state)| (slot, state.node == node)).collect()
+        self.slots.iter().map(|(&slot, state)| (slot, state.stored_on() == node)).collect()
     }
 
     /// The node that a fault is about has another master.

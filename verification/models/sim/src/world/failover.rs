@@ -12,7 +12,9 @@ use crate::context;
 impl World<'_> {
     /// What the primary does from now on does not reach the replica of this fault.
     pub(super) fn copied(&mut self, fault: usize) {
-        self.finish_migrations(fault);
+        if !self.plan.migrates_on {
+            self.finish_migrations(fault);
+        }
         let copy = self.primary(fault).copy();
         self.primary(fault).stop_copying(context::now());
         self.copies.insert(fault, copy);
@@ -22,7 +24,9 @@ impl World<'_> {
     /// one by one.
     pub(super) fn fail_over(&mut self, fault: usize, span: Duration) {
         let Some(mut replica) = self.copies.remove(&fault) else { return };
-        self.finish_migrations(fault);
+        if !self.plan.migrates_on {
+            self.finish_migrations(fault);
+        }
         let (old, new) = (self.primary_number(fault), self.servers.len());
         replica.promote(mark(new));
         // What was copied some time ago is data. Jumps of the clock are those of all servers.
