@@ -74,8 +74,9 @@ impl Cluster {
         Ok(Self::of(nodes, proxies, bus_ports, PRIMARIES))
     }
 
-    /// So many primaries without replicas and without proxies, for measurements. The same is true
-    /// for them, but that a primary that is gone is not replaced.
+    /// So many primaries without replicas and without proxies: for measurements, and for tests in
+    /// which no primary may be replaced, not even on a machine so busy that one does not answer in
+    /// time.
     ///
     /// # Errors
     ///

@@ -100,7 +100,7 @@ async fn token_async(locks: &LockManager, key: &str) -> Result<u64, LockError> {
 
 #[tokio::test]
 async fn keys_with_braces_are_locked_by_threads_and_by_tasks() {
-    let all = Cluster::start().unwrap();
+    let all = Cluster::bare(PRIMARIES).unwrap();
     let locks = manager(&all);
     for (key, tag) in ODD_KEYS {
         let guard = locks.mutex(key).acquire().await.unwrap();
@@ -124,7 +124,7 @@ async fn keys_with_braces_are_locked_by_threads_and_by_tasks() {
 
 #[test]
 fn a_hash_tag_of_the_user_puts_the_lock_beside_the_data() {
-    let all = Cluster::start().unwrap();
+    let all = Cluster::bare(PRIMARIES).unwrap();
     let locks = manager(&all);
     let _guard = locks.mutex("order:{customer-7}").acquire_blocking().unwrap();
     let node = all.node(all.owner_of(all.slot_of("{customer-7}:name")));
@@ -136,7 +136,7 @@ fn a_hash_tag_of_the_user_puts_the_lock_beside_the_data() {
 
 #[test]
 fn locks_of_several_nodes_are_taken_together() {
-    let all = Cluster::start().unwrap();
+    let all = Cluster::bare(PRIMARIES).unwrap();
     let (locks, other) = (manager(&all), manager(&all));
     let keys = key_on_each(&all);
     let guard = locks.mutex_many(&keys).wait(LIMIT).acquire_blocking().unwrap();
@@ -161,7 +161,7 @@ fn locks_of_several_nodes_are_taken_together() {
 async fn tasks_that_take_random_sets_of_locks_never_stand_still() {
     const TASKS: u64 = 64;
     const ROUNDS: u64 = 10;
-    let all = Cluster::start().unwrap();
+    let all = Cluster::bare(PRIMARIES).unwrap();
     let managers = [manager(&all), manager(&all)];
     let keys: Vec<_> =
         key_on_each(&all).into_iter().chain(["a", "b", "c"].map(str::to_owned)).collect();
@@ -185,7 +185,7 @@ async fn tasks_that_take_random_sets_of_locks_never_stand_still() {
 
 #[test]
 fn every_call_names_keys_of_one_slot_and_every_channel_is_in_it() {
-    let all = Cluster::start().unwrap();
+    let all = Cluster::bare(PRIMARIES).unwrap();
     let (locks, other) = (manager(&all), manager(&all));
     (0..PRIMARIES).for_each(|node| keep_commands(all.node(node)));
     for (key, tag) in ODD_KEYS {
@@ -219,7 +219,7 @@ fn every_call_names_keys_of_one_slot_and_every_channel_is_in_it() {
 #[test]
 fn a_handoff_is_announced_in_its_own_shard() {
     const HANDOFFS: u64 = 40;
-    let all = Cluster::start().unwrap();
+    let all = Cluster::bare(PRIMARIES).unwrap();
     let (one, two) = (manager(&all), manager(&all));
     let [key, ..] = key_on_each(&all);
     let received = |node: usize| {
@@ -269,7 +269,7 @@ fn waiters_are_served_when_no_message_arrives() {
 /// It says that no slot is served, as one does that has lost its cluster.
 #[test]
 fn a_node_that_serves_nothing_is_not_believed() {
-    let (all, alone) = (Cluster::start().unwrap(), lonely_node());
+    let (all, alone) = (Cluster::bare(PRIMARIES).unwrap(), lonely_node());
     let addresses = [alone, all.addresses()[0].clone()];
     let locks = LockManager::builder().cluster(addresses).build().unwrap();
     assert_locks(&locks, "key");

@@ -101,7 +101,7 @@ fn three_calls_of_two_processes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_a_cluster_with_keys_on_several_nodes() {
-    let cluster = Cluster::start().expect("a cluster starts");
+    let cluster = Cluster::bare(3).expect("a cluster starts");
     let node = |key: &&str| cluster.owner_of(cluster.slot_of(key));
     assert_eq!(KEYS.iter().map(node).collect::<BTreeSet<_>>().len(), 3);
     for [first, second] in [["shared", "elsewhere"], ["family", "toy"], ["works", "held"]] {

@@ -203,7 +203,7 @@ fn identity(node: &RedisServer) -> String {
 
 #[test]
 fn in_a_cluster_each_key_is_seen_as_its_node_has_it() {
-    let cluster = Cluster::start().expect("a cluster starts");
+    let cluster = Cluster::bare(3).expect("a cluster starts");
     let connect = || LockManager::connect(&cluster.url()).expect("the url is well formed");
     let (locks, others) = (connect(), connect());
     let mut primaries = Vec::new();

@@ -37,7 +37,7 @@ impl Place {
     }
 
     fn cluster() -> Self {
-        Self { cluster: Some(Cluster::start().expect("a cluster starts")), ..Self::server() }
+        Self { cluster: Some(Cluster::bare(3).expect("a cluster starts")), ..Self::server() }
     }
 
     fn start(&self, test: impl Fn() + Copy) -> Vec<Process> {

@@ -11,7 +11,7 @@ const SCHEDULES: u64 = 20_000;
 
 #[test]
 fn twenty_thousand_schedules_violate_no_property() {
-    let campaign = Campaign { seeds: 1..SCHEDULES + 1, jobs: 2, enough: 1 };
+    let campaign = Campaign { seeds: 1..SCHEDULES + 1, cluster: false, jobs: 2, enough: 1 };
     let outcome = campaign.run(|_| {});
     assert!(outcome.findings.is_empty(), "{:?}", outcome.findings);
     assert_eq!(outcome.schedules, SCHEDULES);

@@ -17,7 +17,7 @@ struct Migration {
 impl Migration {
     /// Request 1 has the key.
     fn new() -> Self {
-        let all = Cluster::start().unwrap();
+        let all = Cluster::bare(3).unwrap();
         let key = keys_of(&all, 0, 1).remove(0);
         let (mut old, new) = (Client::connect(&all, 0, "a"), Client::connect(&all, 1, "a"));
         let fence = old.grant(1, &key).first;

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_waiter_is_granted_a_lock_through_the_channel_of_its_slot() {
-    let all = Cluster::start().unwrap();
+    let all = Cluster::bare(3).unwrap();
     let key = keys_of(&all, 0, 2).remove(1);
     let (mut first, mut second) = (Client::connect(&all, 0, "a"), Client::connect(&all, 0, "b"));
     first.grant(1, &key);
@@ -28,7 +28,7 @@ fn a_waiter_is_granted_a_lock_through_the_channel_of_its_slot() {
 
 #[test]
 fn a_process_that_does_not_listen_in_the_slot_is_passed_over() {
-    let all = Cluster::start().unwrap();
+    let all = Cluster::bare(3).unwrap();
     let key = keys_of(&all, 0, 2).remove(1);
     let (mut first, mut second) = (Client::connect(&all, 0, "a"), Client::connect(&all, 0, "b"));
     first.grant(1, &key);
@@ -40,7 +40,7 @@ fn a_process_that_does_not_listen_in_the_slot_is_passed_over() {
 
 #[test]
 fn what_goes_together_is_of_one_slot() {
-    let all = Cluster::start().unwrap();
+    let all = Cluster::bare(3).unwrap();
     let mut client = Client::connect(&all, 0, "a");
     let tags = keys_of(&all, 0, 20);
     let keys: Vec<_> =
@@ -76,7 +76,7 @@ fn what_goes_together_is_of_one_slot() {
 /// alone in its slot or with another one.
 #[test]
 fn a_batch_releases_each_key_before_it_acquires_it_again() {
-    let all = Cluster::start().unwrap();
+    let all = Cluster::bare(3).unwrap();
     let mut client = Client::connect(&all, 0, "a");
     let mut keys = keys_of(&all, 0, 3);
     keys.push(format!("{{{}}}other", keys[2]));
@@ -104,7 +104,7 @@ fn a_batch_releases_each_key_before_it_acquires_it_again() {
 /// the replies to commands in flight. Each reply names the request that it is about.
 #[test]
 fn no_push_of_a_subscription_that_ends_is_the_reply_to_a_command() {
-    let all = Cluster::start().unwrap();
+    let all = Cluster::bare(3).unwrap();
     let mut client = Client::connect(&all, 0, "a");
     let mut keys = keys_of(&all, 0, 364);
     let slots: Vec<_> = keys.split_off(64).iter().map(|key| slot(key)).collect();
@@ -147,7 +147,7 @@ fn no_push_of_a_subscription_that_ends_is_the_reply_to_a_command() {
 
 #[test]
 fn a_longer_lease_is_heard_of_by_all_processes_whatever_node_it_is_announced_to() {
-    let all = Cluster::start().unwrap();
+    let all = Cluster::bare(3).unwrap();
     let longest = lease_steps().next_back().unwrap();
     let mut heard: Vec<_> = (0..3).map(|node| Client::connect(&all, node, "a")).collect();
     for node in 0..3 {
@@ -164,7 +164,7 @@ fn a_longer_lease_is_heard_of_by_all_processes_whatever_node_it_is_announced_to(
 
 #[test]
 fn a_user_who_may_not_run_a_command_of_a_cluster_is_told_at_connect() {
-    let all = Cluster::start().unwrap();
+    let all = Cluster::bare(3).unwrap();
     for (denied, missing) in [
         ("-ssubscribe", "+ssubscribe"),
         ("-spublish", "+spublish"),
