@@ -132,10 +132,10 @@ pub(crate) struct RequestState {
     /// Other processes wait for this hold, as far as known.
     pub(crate) contended: bool,
     /// How long the server keeps its queue entry without a refresh, as sent last.
-    lease: Duration,
+    lease: Nanos,
     /// Since when the server answers but does not execute what is sent about this request.
     refused_since: Option<Timestamp>,
-    /// The server that has granted the hold. Here it needs no more memory.
+    /// The server that has granted the hold.
     granted_by: Mark,
     /// How often it has moved to another node since a server executed anything about it.
     moves: u8,
@@ -351,7 +351,7 @@ impl RequestState {
             on_server: OnServer::Nothing,
             acquires_in_flight: 0,
             contended: false,
-            lease: WAITER_LEASE,
+            lease: Nanos::of(WAITER_LEASE),
             refused_since: None,
             granted_by: Mark::default(),
             moves: 0,
@@ -436,7 +436,7 @@ impl RequestState {
             self.acquires_in_flight += 1;
             waiting.queued_as_of.get_or_insert(cx.now);
             let lease = Timing::waiter_lease(cx.refresh_every);
-            self.lease = self.lease.max(lease);
+            self.lease = self.lease.max(Nanos::of(lease));
             Enqueue { ticket: self.ticket, lease }
         });
         Some(BegunAcquire {
@@ -770,7 +770,7 @@ impl RequestState {
                     return None;
                 }
                 let is_over = cx.is_past(queued.recheck_at) && cx.is_crowded();
-                if !is_over && !is_due(queued.refresh_at, self.lease) {
+                if !is_over && !is_due(queued.refresh_at, self.lease.get()) {
                     return None;
                 }
                 if !has_room {
@@ -781,7 +781,7 @@ impl RequestState {
                 }
                 queued.call_in_flight = true;
                 let lease = Timing::waiter_lease(cx.refresh_every);
-                self.lease = self.lease.max(lease);
+                self.lease = self.lease.max(Nanos::of(lease));
                 Some((lease, Renewal::Waiter { key: Arc::clone(key), id, lease }))
             }
             _ => None,
@@ -1043,7 +1043,7 @@ impl RequestState {
         }
         let was_held = matches!(self.phase, Phase::Held(_) | Phase::Lost);
         self.refused_since = None;
-        let lease = cx.timing.server_ttl(self.ttl).max(self.lease);
+        let lease = cx.timing.server_ttl(self.ttl).max(self.lease.get());
         self.phase = Phase::Releasing(Releasing {
             since: cx.now,
             fence: self.first_fence().unwrap_or(Fence::ZERO),
