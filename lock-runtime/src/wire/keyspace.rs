@@ -56,8 +56,9 @@ impl Keyspace {
     ///
     /// The tag is the key: `prefix{key}`. A key that has a hash tag of its own keeps it, so that
     /// the lock is in the slot of the data: `prefix{tag}key}`. An empty key and one that begins
-    /// with a brace would leave the tag empty, with which each name has its own slot:
-    /// `prefixodd{~}key}`. Different keys have different names, and no other name ends in a brace.
+    /// with a brace would leave the tag empty, with which each name has its own slot; a few others
+    /// would have the name of another key: `prefixodd{~}key}`. Different keys have different names,
+    /// and no other key of a lock has the name of a hold.
     #[must_use]
     pub fn hold(&self, key: &str) -> String {
         let parts = [&[self.prefix.as_str()], &tagged(key)[..]].concat();
@@ -166,9 +167,16 @@ impl Keyspace {
 fn tagged(key: &str) -> [&str; 5] {
     match hash_tag(key) {
         Some(tag) => ["{", tag, "}", key, "}"],
-        None if key.is_empty() || key.starts_with('}') => ["odd{", "~", "}", key, "}"],
+        None if key.is_empty() || is_odd(key) => ["odd{", "~", "}", key, "}"],
         None => ["{", key, "}", "", ""],
     }
+}
+
+/// Whether a key without a hash tag begins with a brace, or with the hash tag of what is behind it:
+/// `{}a{{}` as its own tag would have the name of `a{{}`, whose hash tag is `{`.
+fn is_odd(key: &str) -> bool {
+    key.split_once('}')
+        .is_some_and(|(before, behind)| before.is_empty() || hash_tag(behind) == Some(before))
 }
 
 /// What Redis Cluster hashes in place of the whole key: what is between the first `{` and the first

@@ -13,6 +13,16 @@ fn a_key_cannot_take_the_name_of_another_key_of_a_lock() {
     assert!(space.hold("order:7}:queue").ends_with('}'), "every hold ends in a brace");
 }
 
+#[test]
+fn a_key_that_begins_with_the_tag_of_another_one_has_a_name_of_its_own() {
+    let space = Keyspace::new("lock:");
+    for (key, other) in [("{}a{{}", "a{{}"), ("{}{{}", "{{}"), ("b{}{b{}", "{b{}")] {
+        assert_eq!(space.hold(key), format!("lock:odd{{~}}{key}}}"), "{other}");
+        assert_ne!(space.hold(key), space.hold(other));
+    }
+    assert_eq!(space.hold("{}b"), "lock:{{}b}", "no other key has this name");
+}
+
 /// Keys, many of which have braces in odd places.
 fn key() -> impl Strategy<Value = String> {
     prop_oneof!["[{}a~]{0,7}", "[{}:a-c]{0,12}", ".{0,8}"]

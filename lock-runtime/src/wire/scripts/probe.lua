@@ -65,12 +65,18 @@ for _, name in ipairs(KEYS) do
   end
 end
 
+local function hash_tag(key)
+  return string.match(key, '^[^{]*{([^}]+)}')
+end
+
 -- The name of the hold of a key, as in `Keyspace::hold`.
 local function hold_of(key)
-  local tag = string.match(key, '^[^{]*{([^}]+)}')
+  local tag = hash_tag(key)
   if tag then
     return prefix .. '{' .. tag .. '}' .. key .. '}'
-  elseif key == '' or string.sub(key, 1, 1) == '}' then
+  end
+  local before, behind = string.match(key, '^([^}]*)}(.*)')
+  if key == '' or before == '' or before and hash_tag(behind) == before then
     return prefix .. 'odd{~}' .. key .. '}'
   end
   return prefix .. '{' .. key .. '}'

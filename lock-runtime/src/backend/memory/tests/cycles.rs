@@ -67,6 +67,17 @@ fn two_that_took_two_keys_in_opposite_orders_are_found_by_the_younger() {
 }
 
 #[test]
+fn a_cycle_is_found_by_the_names_of_all_kinds_of_keys() {
+    for key in [KEY, "", THIRD, SECOND, "{}b", "{}a{{}", "a{{}", "{}a}"] {
+        let mut both = Both::new();
+        both.hold(1, FIRST);
+        both.hold(2, key);
+        assert_eq!(both.cycle(waiting(11, 1, key)), []);
+        assert_eq!(both.cycle(waiting(12, 2, FIRST)), [request_id(12), request_id(11)], "{key}");
+    }
+}
+
+#[test]
 fn the_older_one_does_not_see_the_cycle_and_stays_the_older_however_often_it_asks() {
     let mut both = Both::half_a_cycle();
     for _ in 0..3 {
