@@ -119,6 +119,6 @@ pub use distlock_runtime::redis;
 pub use distlock_runtime::testing;
 pub use distlock_runtime::{
     AfterFailover, Credentials, Fence, FenceGate, GrantPause, Hold, Holder, Inspection, LockError,
-    LockGuard, LockManager, LockManagerBuilder, LockRequest, PauseReason, Replicas, SharedHold,
-    StaleFence, Waiter, current, error, global, init, with_manager, with_manager_async,
+    LockGuard, LockList, LockManager, LockManagerBuilder, LockRequest, PauseReason, Replicas,
+    SharedHold, StaleFence, Waiter, current, error, global, init, with_manager, with_manager_async,
 };

@@ -19,6 +19,7 @@ mod behaviour {
     mod key_conflict;
     mod lease;
     mod linger;
+    mod list;
     mod logs;
     mod loss;
     mod messages;

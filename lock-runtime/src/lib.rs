@@ -41,7 +41,9 @@ mod wire;
 pub use crate::api::builder::LockManagerBuilder;
 pub use crate::api::global::{global, init, with_manager, with_manager_async};
 pub use crate::api::hold::{Hold, LockGuard, SharedHold, current};
-pub use crate::api::manager::{Inspection, LockManager, Waiter};
+pub use crate::api::inspection::{Inspection, Waiter};
+pub use crate::api::list::LockList;
+pub use crate::api::manager::LockManager;
 pub use crate::api::request::LockRequest;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]

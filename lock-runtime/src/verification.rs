@@ -66,7 +66,7 @@ pub fn simulated(
     let confirms = replicas != Replicas::None;
     let (link, handle) = SimulatedLink::new(timing, inbox, ttl, confirms);
     let links = Links::One(handle.clone());
-    let manager = manager(timing, ttl, max_handoffs, replicas, links);
+    let manager = manager(timing, ttl, max_handoffs, replicas, Keyspace::new("lock:"), links);
     if confirms {
         // It has no other calls, so it needs no other link.
         manager.core().use_for_confirmed(handle);
@@ -85,7 +85,8 @@ pub fn simulated_cluster(
     max_handoffs: u32,
 ) -> (SimulatedFleet, SimulatedLink, LockManager) {
     let (simulated, first, fleet) = SimulatedFleet::new(timing, space, inbox, ttl);
-    let manager = manager(timing, ttl, max_handoffs, Replicas::None, Links::Cluster(fleet));
+    let manager =
+        manager(timing, ttl, max_handoffs, Replicas::None, space.clone(), Links::Cluster(fleet));
     (simulated, first, manager)
 }
 
@@ -99,7 +100,17 @@ pub fn modelled(
     accept: Accept,
 ) -> (ModelledLink, LockManager) {
     let (link, handle) = ModelledLink::start(timing, inbox, ttl, accept);
-    (link, manager(timing, ttl, max_handoffs, Replicas::None, Links::One(handle)))
+    (
+        link,
+        manager(
+            timing,
+            ttl,
+            max_handoffs,
+            Replicas::None,
+            Keyspace::new("lock:"),
+            Links::One(handle),
+        ),
+    )
 }
 
 fn manager(
@@ -107,6 +118,7 @@ fn manager(
     ttl: Duration,
     max_handoffs: u32,
     replicas: Replicas,
+    space: Keyspace,
     links: Links,
 ) -> LockManager {
     let settings = CoreSettings {
@@ -117,6 +129,7 @@ fn manager(
         clock_margin: timing.clock_margin,
         label: None,
         server: "simulated".to_owned(),
+        space,
     };
     LockManager::new(links, settings, None)
 }

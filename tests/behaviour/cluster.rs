@@ -12,6 +12,7 @@ use crate::support::{LIMIT, inspect, until_free, until_waiting};
 
 mod connecting;
 mod failovers;
+mod lists;
 mod moves;
 
 const PRIMARIES: usize = 3;

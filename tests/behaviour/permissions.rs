@@ -86,6 +86,23 @@ fn a_missing_read_permission_is_not_reported_as_a_key_conflict() {
 }
 
 #[test]
+fn a_list_without_permission_names_the_command_and_goes_on_with_it() {
+    let server = server();
+    let locks = as_user(&server);
+    without(&server, &["scan"]);
+    let held = locks.mutex("rights").acquire_blocking().expect("no lock needs it");
+    let mut list = locks.list();
+    for _ in 0..2 {
+        let error = list.next_blocking().unwrap_err();
+        assert!(matches!(error, LockError::Refused(_)), "{error:?}");
+        assert!(error.to_string().to_lowercase().contains("'scan'"), "{error}");
+    }
+    server.command(&["ACL", "SETUSER", "app", "+scan"]);
+    assert_eq!(list.next_blocking().unwrap().expect("it is held").0, "rights");
+    held.release_blocking().unwrap();
+}
+
+#[test]
 fn a_missing_permission_of_a_script_leaves_no_lock_behind() {
     let rights = [
         "get", "set", "setrange", "del", "exists", "incrby", "pttl", "pexpire", "time", "zadd",

@@ -26,6 +26,7 @@ use crate::types::owner_info::{CallSite, ProcessInfo};
 use crate::types::replicas::Replicas;
 use crate::types::time::{self, Nanos, Timestamp};
 use crate::user_code;
+use crate::wire::keyspace::Keyspace;
 use crate::wire::reply::LockState;
 
 pub(crate) struct ManagerCore {
@@ -48,6 +49,8 @@ pub(crate) struct CoreSettings {
     pub(crate) label: Option<Box<str>>,
     /// The address of the server, without credentials.
     pub(crate) server: String,
+    /// The names of its keys.
+    pub(crate) space: Keyspace,
 }
 
 impl ManagerCore {
@@ -91,6 +94,11 @@ impl ManagerCore {
         }
         let context = |links: &Links| queue_context(&self.settings, &self.process, replicas, links);
         self.lanes.of(replicas, context)?.ok_or_else(|| self.closed(key))
+    }
+
+    /// The names of its keys.
+    pub(crate) fn space(&self) -> &Keyspace {
+        &self.settings.space
     }
 
     /// Adds to an inspection what the server does not know.

@@ -551,6 +551,7 @@ impl LockManagerBuilder {
             clock_margin: self.timing.clock_margin,
             label: self.label,
             server: address,
+            space: space.clone(),
         };
         let (timing, own_inbox) = (self.timing, inbox());
         let (confirms, min_fence) = (false, HighestFence::default());

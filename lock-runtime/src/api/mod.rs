@@ -3,6 +3,8 @@
 pub(crate) mod builder;
 pub(crate) mod global;
 pub(crate) mod hold;
+pub(crate) mod inspection;
+pub(crate) mod list;
 pub(crate) mod manager;
 pub(crate) mod request;
 #[cfg(feature = "test-util")]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 
 use crate::local::key_queue::KeyQueue;
+use crate::protocol::listing::ScanCursor;
 use crate::protocol::request::{CommandError, CommandId, Failure, Redirect};
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
@@ -20,6 +21,9 @@ pub(crate) enum NotInspected {
     NotNow(Failure),
     Failed(Failure),
 }
+
+/// A step of a walk over the locks of one server, and where to go on; `None` at the end.
+pub(crate) type ScanAnswer = Result<(Vec<String>, Option<ScanCursor>), Failure>;
 
 /// The answer to a command of deadlock detection.
 pub(crate) type LookAnswer = Result<Reply, CommandError>;
@@ -55,6 +59,7 @@ pub(crate) type AnswerElsewhere = Box<dyn FnOnce(Result<Reply, CommandError>) + 
 pub(crate) enum ReplyTo {
     Protocol(CommandId),
     Inspect(oneshot::Sender<InspectAnswer>),
+    Scan(oneshot::Sender<ScanAnswer>),
     /// Deadlock detection in a cluster.
     Look(oneshot::Sender<LookAnswer>),
     /// The protocol of another link: its node has sent the command here.

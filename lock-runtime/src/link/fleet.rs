@@ -35,7 +35,9 @@ use crate::link::{Link, OtherLinks};
 use crate::local::key_queue::{IoHandle, KeyQueue};
 use crate::local::lease::{Answer, Callback};
 use crate::protocol::node::LivingMarks;
-use crate::protocol::request::{CommandError, CommandId, Redirect, ReleaseOutcome, RequestParams};
+use crate::protocol::request::{
+    CommandError, CommandId, Failure, Redirect, ReleaseOutcome, RequestParams,
+};
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
 use crate::user_code;
@@ -102,6 +104,8 @@ pub(crate) struct Heard {
     pub(crate) redirects: BTreeMap<Slot, Followed>,
     /// Where nodes have sent single commands, and when they did so last.
     guests: BTreeMap<NodeAddress, Timestamp>,
+    /// Who waits for the next discovery.
+    pub(crate) awaited: Vec<oneshot::Sender<Result<(), Failure>>>,
 }
 
 /// A redirect of a slot.
@@ -214,6 +218,26 @@ impl Fleet {
 
     pub(crate) fn links(&self) -> Vec<LinkHandle> {
         self.table().nodes.iter().map(|node| node.link.clone()).collect()
+    }
+
+    /// The links of all nodes that may have locks. The first one is among them while a slot belongs
+    /// to no node.
+    pub(crate) fn nodes(&self) -> Vec<(Option<NodeAddress>, LinkHandle)> {
+        let table = self.table();
+        let has_all = !table.owners.contains(&NO_NODE);
+        let nodes = table.nodes.iter().skip(usize::from(has_all));
+        nodes.map(|node| (node.address.clone(), node.link.clone())).collect()
+    }
+
+    /// Finds out which nodes have which slots, from now on. The channel is closed after a shutdown.
+    pub(crate) fn discover(&self) -> oneshot::Receiver<Result<(), Failure>> {
+        let (sender, receiver) = oneshot::channel();
+        self.news.add(|heard| {
+            if !self.news.signal.is_closed() {
+                heard.awaited.push(sender);
+            }
+        });
+        receiver
     }
 
     /// The link that has this key at present.
@@ -393,6 +417,8 @@ impl Fleet {
         // A change that is under way may open links.
         let _changing = self.lock_changes();
         self.news.signal.close();
+        let awaited = mem::take(&mut self.news.heard().awaited);
+        drop(awaited);
         self.links()
     }
 

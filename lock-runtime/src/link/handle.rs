@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use crate::backend::redis::cluster::Discovery;
 use crate::backend::server::Server;
 use crate::backend::socket::Signal;
+use crate::link::effect::ScanAnswer;
 use crate::link::exit::flush_at_exit;
 use crate::link::router::{Router, TimerTarget};
 use crate::link::state::LinkState;
@@ -16,6 +17,7 @@ use crate::link::{Link, OPEN, threads};
 use crate::local::key_queue::{IoHandle, KeyQueue};
 use crate::local::lease::{Answer, Callback};
 use crate::protocol::Protocol;
+use crate::protocol::listing::ScanCursor;
 use crate::protocol::node::NodeContext;
 use crate::protocol::request::{ReleaseOutcome, RequestParams};
 use crate::protocol::timing::Timing;
@@ -25,6 +27,7 @@ use crate::types::fence::HighestFence;
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
 use crate::user_code::{self, Delegated};
+use crate::wire::keyspace::Keyspace;
 
 #[derive(Clone)]
 pub(crate) struct Setup {
@@ -127,6 +130,17 @@ impl LinkHandle {
 
     pub(crate) fn io_handle(&self) -> Arc<dyn IoHandle> {
         Arc::clone(&self.0) as Arc<dyn IoHandle>
+    }
+
+    /// As [`Router::scan`].
+    pub(crate) fn scan(
+        &self,
+        space: Keyspace,
+        cursor: ScanCursor,
+    ) -> oneshot::Receiver<ScanAnswer> {
+        let (sender, receiver) = oneshot::channel();
+        self.link().submit(|router, _| router.scan(space, cursor, sender));
+        receiver
     }
 
     pub(crate) fn shutdown(&self) -> oneshot::Receiver<()> {

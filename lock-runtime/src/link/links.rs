@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::backend::redis::address::NodeAddress;
 use crate::link::effect::InspectAnswer;
 use crate::link::fleet::{Fleet, watch};
 use crate::link::handle::{Deployment, LinkHandle, Setup};
 use crate::link::router::Router;
 use crate::link::threads;
 use crate::local::key_queue::IoHandle;
+use crate::protocol::request::Failure;
 
 /// The links of a manager.
 #[derive(Clone)]
@@ -44,6 +46,26 @@ impl Links {
             Self::Cluster(fleet) => fleet.submit(key, ask),
         };
         receiver
+    }
+
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster(_))
+    }
+
+    /// The links of all servers that have locks, in a cluster with their addresses.
+    pub(crate) fn nodes(&self) -> Vec<(Option<NodeAddress>, LinkHandle)> {
+        match self {
+            Self::One(link) => vec![(None, link.clone())],
+            Self::Cluster(fleet) => fleet.nodes(),
+        }
+    }
+
+    /// As [`Fleet::discover`]; `None` where there is nothing to be found out.
+    pub(crate) fn discover(&self) -> Option<oneshot::Receiver<Result<(), Failure>>> {
+        match self {
+            Self::One(_) => None,
+            Self::Cluster(fleet) => Some(fleet.discover()),
+        }
     }
 
     pub(crate) fn has_panicked(&self) -> bool {

@@ -17,12 +17,14 @@ use tokio::sync::oneshot;
 
 use crate::backend::Incoming;
 use crate::link::effect::{
-    AnswerElsewhere, Effect, InspectAnswer, LookAnswer, NotInspected, ReplyTo, WaitRegistration,
+    AnswerElsewhere, Effect, InspectAnswer, LookAnswer, NotInspected, ReplyTo, ScanAnswer,
+    WaitRegistration,
 };
 use crate::link::observe;
 use crate::local::key_queue::KeyQueue;
 use crate::protocol::Protocol;
 use crate::protocol::connection::ConnectErrorKind;
+use crate::protocol::listing::ScanCursor;
 use crate::protocol::node::MovedRequests;
 use crate::protocol::request::{
     CommandError, CommandId, Failure, Loss, Output, ReleaseOutcome, RequestParams,
@@ -32,7 +34,7 @@ use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::time::Timestamp;
 use crate::wire::command::{Command, Probe};
 use crate::wire::keyspace::{Keyspace, MAX_LISTED_WAITERS, Mark};
-use crate::wire::reply::{AcquireReply, BlockedBy, BlockedRequest, BusyReply, Grant, Reply};
+use crate::wire::reply::{AcquireReply, BlockedBy, BlockedRequest, BusyReply, Grant, Page, Reply};
 use crate::wire::slot::Slot;
 
 /// A topic is logged at most this often.
@@ -84,6 +86,9 @@ pub(crate) struct Router {
     confirmations: RequestMap<oneshot::Sender<ReleaseOutcome>>,
     extensions: Vec<Extension>,
     inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
+    scans: Vec<(Keyspace, ScanCursor, oneshot::Sender<ScanAnswer>)>,
+    /// When the connection was made.
+    connected_at: Timestamp,
     timers: BTreeMap<(Timestamp, u64), TimerTarget>,
     /// How many timers were set.
     timer_count: u64,
@@ -106,6 +111,8 @@ impl Router {
             confirmations: RequestMap::default(),
             extensions: Vec::new(),
             inspections: Vec::new(),
+            scans: Vec::new(),
+            connected_at: Timestamp::ZERO,
             timers: BTreeMap::new(),
             timer_count: 0,
             log_quiet_until: HashMap::new(),
@@ -237,6 +244,19 @@ impl Router {
         }
     }
 
+    /// Walks on over the locks of the server.
+    pub(crate) fn scan(
+        &mut self,
+        space: Keyspace,
+        cursor: ScanCursor,
+        sender: oneshot::Sender<ScanAnswer>,
+    ) {
+        match self.protocol.unreachable().cloned() {
+            Some(failure) => self.answer(sender, Err(failure)),
+            None => self.scans.push((space, cursor, sender)),
+        }
+    }
+
     /// Returns the number of the timer, which distinguishes timers of one instant.
     pub(crate) fn set_timer(&mut self, at: Timestamp, target: TimerTarget) -> u64 {
         self.timer_count += 1;
@@ -291,6 +311,7 @@ impl Router {
             mem::take(&mut self.confirmations),
             mem::take(&mut self.extensions),
             mem::take(&mut self.inspections),
+            mem::take(&mut self.scans),
             mem::take(&mut self.timers),
             mem::take(&mut self.wait_registrations),
             mem::take(&mut self.shutdown_waiters),
@@ -314,6 +335,7 @@ impl Router {
 // The connection.
 impl Router {
     pub(crate) fn connected(&mut self, now: Timestamp, max_lease: Duration, mark: Mark) {
+        self.connected_at = now;
         self.protocol.set_mark(mark);
         self.protocol.connected(now, max_lease);
         if self.protocol.is_node() {
@@ -332,10 +354,12 @@ impl Router {
     }
 
     pub(crate) fn connect_failed(&mut self, now: Timestamp, why: &str, kind: ConnectErrorKind) {
-        let unreachable = kind == ConnectErrorKind::Unreachable;
-        let failure = if unreachable { Failure::Unavailable } else { Failure::Refused };
+        let failure = || kind.failure(why.to_owned());
         for (_, sender) in mem::take(&mut self.inspections) {
-            self.answer(sender, Err(NotInspected::Failed(failure(why.to_owned()))));
+            self.answer(sender, Err(NotInspected::Failed(failure())));
+        }
+        for (.., sender) in mem::take(&mut self.scans) {
+            self.answer(sender, Err(failure()));
         }
         self.look_again();
         self.protocol.connect_failed(now, why.to_owned(), kind);
@@ -354,6 +378,9 @@ impl Router {
             match to {
                 ReplyTo::Inspect(sender) => {
                     self.answer(sender, inspected(Err(CommandError::ConnectionLost)));
+                }
+                ReplyTo::Scan(sender) => {
+                    self.answer(sender, Err(CommandError::ConnectionLost.failure()));
                 }
                 ReplyTo::Look(sender) => self.answer(sender, Err(CommandError::ConnectionLost)),
                 ReplyTo::Elsewhere(answer) => {
@@ -380,6 +407,16 @@ impl Router {
                 self.note_redirect(&reply);
                 let found = inspected(reply).map(|found| self.protocol.owner_view(found));
                 self.answer(sender, found);
+            }
+            Incoming::Reply(ReplyTo::Scan(sender), reply) => {
+                let page = match reply {
+                    Ok(Reply::Page(Page { next, keys })) => {
+                        Ok((keys, ScanCursor::new(self.connected_at, next)))
+                    }
+                    Ok(_) => Err(mixed_up()),
+                    Err(error) => Err(error.failure()),
+                };
+                self.answer(sender, page);
             }
             Incoming::Reply(ReplyTo::Look(sender), reply) => {
                 self.note_redirect(&reply);
@@ -445,6 +482,10 @@ impl Router {
         let extensions = self.extensions.extract_if(.., |one| is_moved(one.id)).collect();
         let inspections =
             self.inspections.extract_if(.., |(key, _)| leaves(space.slot(key))).collect();
+        // Which nodes there are is looked up again.
+        for (_, cursor, sender) in mem::take(&mut self.scans) {
+            self.answer(sender, Ok((Vec::new(), Some(cursor))));
+        }
         MovedAlong { requests, queues, confirmations, extensions, inspections }
     }
 
@@ -521,12 +562,16 @@ impl Router {
         self.protocol.confirm_sent(now);
     }
 
-    /// The commands to be sent, in order. Only while there is a connection: inspections wait for
-    /// one.
+    /// The commands to be sent, in order. Only while there is a connection: inspections and scans
+    /// wait for one.
     pub(crate) fn batch(&mut self) -> &mut Vec<(ReplyTo, Command)> {
         for (key, sender) in self.inspections.drain(..) {
             let inspect = Command::Inspect { key: key.into(), limit: MAX_LISTED_WAITERS };
             self.batch.push((ReplyTo::Inspect(sender), inspect));
+        }
+        for (space, cursor, sender) in self.scans.drain(..) {
+            let from = cursor.on(self.connected_at);
+            self.batch.push((ReplyTo::Scan(sender), Command::Scan { space, from }));
         }
         &mut self.batch
     }
@@ -712,10 +757,14 @@ impl Router {
     }
 }
 
+fn mixed_up() -> Failure {
+    Failure::Refused("mixed up replies".to_owned())
+}
+
 fn inspected(reply: Result<Reply, CommandError>) -> InspectAnswer {
     match reply {
         Ok(Reply::Inspection(inspection)) => Ok(inspection),
-        Ok(_) => Err(NotInspected::Failed(Failure::Refused("mixed up replies".to_owned()))),
+        Ok(_) => Err(NotInspected::Failed(mixed_up())),
         Err(
             error @ (CommandError::Moved(_) | CommandError::Asked(_) | CommandError::TryAgain(_)),
         ) => Err(NotInspected::NotNow(error.failure())),

@@ -31,6 +31,16 @@ pub enum ConnectErrorKind {
     Permanent,
 }
 
+impl ConnectErrorKind {
+    /// What it means for those who wait.
+    pub(crate) const fn failure(self, why: String) -> Failure {
+        match self {
+            Self::Unreachable => Failure::Unavailable(why),
+            Self::Permanent => Failure::Refused(why),
+        }
+    }
+}
+
 /// How soon it is the longest lease is announced again to a server that refused it.
 const RETRY_REFUSED: Duration = Duration::from_secs(1);
 /// How long before an outage a release may have been lost for the server that comes after it.
@@ -359,10 +369,7 @@ impl Protocol {
     /// An attempt to connect failed. Requests that try once, or whose outage timeout is zero, fail
     /// now. All requests do if the error is permanent.
     pub fn connect_failed(&mut self, now: Timestamp, because: String, kind: ConnectErrorKind) {
-        let failure = match kind {
-            ConnectErrorKind::Unreachable => Failure::Unavailable(because),
-            ConnectErrorKind::Permanent => Failure::Refused(because),
-        };
+        let failure = kind.failure(because);
         let for_good = kind == ConnectErrorKind::Permanent;
         for id in self.ids() {
             self.update(now, id, |request, cx| request.connect_failed(cx, &failure, for_good));

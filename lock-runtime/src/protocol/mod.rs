@@ -39,6 +39,7 @@ pub(crate) mod commands;
 pub(crate) mod connection;
 pub(crate) mod cycle_watch;
 pub(crate) mod deadlock;
+pub(crate) mod listing;
 pub(crate) mod node;
 pub(crate) mod replicas;
 pub(crate) mod request;

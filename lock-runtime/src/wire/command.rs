@@ -19,6 +19,9 @@ use crate::wire::slot::Slot;
 /// millisecond.
 pub const MAX_BATCH: usize = 100;
 
+/// As many keys does the server look at in one step of a walk over all: as long as for those.
+const SCAN_COUNT: u64 = 500;
+
 /// A command about one or more locks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -72,6 +75,13 @@ pub enum Command {
         key: Arc<str>,
         /// How many waiters to list.
         limit: u32,
+    },
+    /// Find locks that are held: a step of a walk over all keys of the server.
+    Scan {
+        /// The names of the keys.
+        space: Keyspace,
+        /// Where to go on; zero to begin.
+        from: u64,
     },
     /// Register a waiting request and look for a cycle.
     Probe(Probe),
@@ -252,6 +262,7 @@ impl Command {
             Self::RaiseMaxLease(_)
             | Self::Wait { .. }
             | Self::CountReplicas
+            | Self::Scan { .. }
             | Self::LookAtHold(_)
             | Self::LookAtSection(_)
             | Self::Subscribe(_) => {
@@ -324,6 +335,16 @@ impl Command {
                     }
                 }
             }
+            Self::Scan { space, from } => {
+                let mut call = ScriptCall::of_server("SCAN", 7, out);
+                call.number(*from);
+                call.word(&[b"MATCH"]);
+                call.word(&[space.holds_pattern().as_bytes()]);
+                call.word(&[b"COUNT"]);
+                call.number(SCAN_COUNT);
+                call.word(&[b"TYPE"]);
+                call.word(&[b"string"]);
+            }
             Self::LookAtHold(key) => {
                 // Unlike GET no error if the key has another type.
                 let mut call = ScriptCall::of_server("MGET", 1, out);
@@ -353,7 +374,11 @@ impl Command {
             }
             Self::Subscribe(slot) | Self::Open(OpenTokens { slot, .. }) => return Some(*slot),
             Self::Asking(command) => return command.slot(space),
-            Self::RaiseMaxLease(_) | Self::Wait { .. } | Self::CountReplicas | Self::Probe(_) => {
+            Self::RaiseMaxLease(_)
+            | Self::Wait { .. }
+            | Self::CountReplicas
+            | Self::Scan { .. }
+            | Self::Probe(_) => {
                 return None;
             }
         };

@@ -71,6 +71,22 @@ impl Keyspace {
         [&self.prefix, open, tag, close, rest, end].map(str::as_bytes)
     }
 
+    /// The key of the lock whose hold has this name: the inverse of [`Self::hold`].
+    #[must_use]
+    pub fn key_of_hold<'a>(&self, name: &'a str) -> Option<&'a str> {
+        let inside = name.strip_prefix(&self.prefix)?.strip_suffix('}')?;
+        let (open, rest) = inside.split_once('{')?;
+        let behind_tag = rest.split_once('}').map(|(_, key)| key);
+        let plain = open.is_empty().then_some(rest);
+        let candidates = [plain, behind_tag].into_iter().flatten();
+        candidates.into_iter().find(|key| self.hold_parts(key).concat() == name.as_bytes())
+    }
+
+    /// A pattern for SCAN that the names of all holds match, and few others.
+    pub(crate) fn holds_pattern(&self) -> String {
+        format!("{}*}}", literal(&self.prefix))
+    }
+
     /// The slot of a cluster that all names of a lock are in.
     #[must_use]
     pub fn slot(&self, key: &str) -> Slot {
@@ -177,6 +193,12 @@ fn tagged(key: &str) -> [&str; 5] {
 fn is_odd(key: &str) -> bool {
     key.split_once('}')
         .is_some_and(|(before, behind)| before.is_empty() || hash_tag(behind) == Some(before))
+}
+
+/// The text as a pattern of the server that only it matches.
+pub(crate) fn literal(text: &str) -> String {
+    let escape = |c: char| matches!(c, '*' | '?' | '[' | ']' | '\\' | '^').then_some('\\');
+    text.chars().flat_map(|c| escape(c).into_iter().chain([c])).collect()
 }
 
 /// What Redis Cluster hashes in place of the whole key: what is between the first `{` and the first

@@ -8,7 +8,7 @@ use crate::types::owner_info::{HolderInfo, OwnerInfo};
 use crate::types::pause::{GrantPause, PauseReason};
 use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Probe, Renewal, WaitTarget};
-use crate::wire::keyspace::{MAX_FENCE_RANGE, Mark, lease_step_for};
+use crate::wire::keyspace::{Keyspace, MAX_FENCE_RANGE, Mark, lease_step_for};
 use crate::wire::slot::Slot;
 
 /// The reply to a [`Command`].
@@ -34,6 +34,8 @@ pub enum Reply {
     OnlineReplicas(u32),
     /// To [`Command::Inspect`].
     Inspection(LockState),
+    /// To [`Command::Scan`].
+    Page(Page),
     /// To [`Command::Probe`].
     Probed(ProbeReply),
     /// To [`Command::Register`].
@@ -163,6 +165,15 @@ pub struct LockState {
     pub pause: Option<GrantPause>,
 }
 
+/// A step of a walk over all locks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Where to go on; zero at the end.
+    pub next: u64,
+    /// Keys of locks that are held, or whose hold has the name of another value.
+    pub keys: Vec<String>,
+}
+
 /// A waiting request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaiterInfo {
@@ -231,6 +242,7 @@ impl Command {
             }
             Self::CountReplicas => answer.text().map(online_replicas).map(Reply::OnlineReplicas),
             Self::Inspect { .. } => inspection(answer).map(Reply::Inspection),
+            Self::Scan { space, .. } => page(space, answer).map(Reply::Page),
             Self::Probe(probe) => probe.decode(answer).map(Reply::Probed),
             Self::Register { .. } => answer.is(1).then_some(Reply::Registered),
             Self::LookAtHold(_) => holder(answer),
@@ -268,6 +280,7 @@ impl Command {
             Self::Wait { .. } => "wait",
             Self::CountReplicas => "info replication",
             Self::Inspect { .. } => "inspect",
+            Self::Scan { .. } => "scan",
             Self::Probe(_) => "probe",
             Self::Register { .. } => "register",
             Self::LookAtHold(_) => "mget",
@@ -450,6 +463,14 @@ fn inspection(answer: &RawReply) -> Option<LockState> {
         mark,
         pause,
     })
+}
+
+/// Names that are not text are those of others.
+fn page(space: &Keyspace, answer: &RawReply) -> Option<Page> {
+    let [next, names] = answer.list()? else { return None };
+    let names = names.list()?.iter().filter_map(RawReply::text);
+    let keys = names.filter_map(|name| space.key_of_hold(name)).map(str::to_owned);
+    Some(Page { next: next.text()?.parse().ok()?, keys: keys.collect() })
 }
 
 fn waiter(id: &RawReply, entry: &RawReply) -> Option<WaiterInfo> {

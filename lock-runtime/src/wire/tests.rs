@@ -122,7 +122,12 @@ proptest! {
         let mut bytes = Vec::new();
         let is_call = call.encode(&space, Mark::default(), &mut bytes);
         let looks = matches!(call, Command::LookAtHold(_) | Command::LookAtSection(_));
-        prop_assert_eq!(is_call, looks || call.script().is_some());
+        let scans = matches!(call, Command::Scan { .. });
+        prop_assert_eq!(is_call, looks || scans || call.script().is_some());
+        if scans {
+            let words = words(&bytes);
+            prop_assert_eq!(&words[2..4], ["MATCH", "lock:*}"]);
+        }
         if looks {
             let words = words(&bytes);
             prop_assert!(words.len() == 2 && words[1].starts_with("lock:"), "{:?}", words);

@@ -7,6 +7,8 @@
 //! this and to a real server and compares every reply and notification. Change a script and its
 //! equivalent together.
 //!
+//! A walk over all locks is one step, and finds only locks of this library.
+//!
 //! Four simplifications, none of which shows in a reply: the queue and its entries are one map with
 //! two TTLs, because on the server an entry without a place counts as none; the
 //! uncontended and the usual beginnings of `acquire` and `release` are missing, because they only
@@ -34,7 +36,7 @@ use crate::wire::command::{
 };
 use crate::wire::keyspace::{EVERYONE, Keyspace, WAITER_LEASE};
 use crate::wire::reply::{
-    BlockedRequest, BlockedWait, LockState, Notification, ProbeReply, RenewalReply, Reply,
+    BlockedRequest, BlockedWait, LockState, Notification, Page, ProbeReply, RenewalReply, Reply,
 };
 use crate::wire::slot::Slot;
 
@@ -115,6 +117,7 @@ impl MemoryStore {
             }
             Command::CountReplicas => Reply::OnlineReplicas(self.online_replicas()),
             Command::Inspect { key, limit } => Reply::Inspection(self.inspect(now, key, *limit)),
+            Command::Scan { .. } => Reply::Page(self.scan(now)),
             Command::Probe(probe) => Reply::Probed(self.probe(now, probe)),
             Command::Register { section, id, wait } => {
                 self.blocked.register(now, *section, *id, wait.as_ref());
@@ -298,6 +301,14 @@ impl MemoryStore {
             mark: tokens.drawn_by(),
             pause: tokens.pause(now),
         }
+    }
+
+    fn scan(&mut self, now: ServerTime) -> Page {
+        let held = self.records.iter_mut().filter_map(|(key, record)| {
+            record.expire(now);
+            record.holder().map(|_| key.to_string())
+        });
+        Page { next: 0, keys: held.collect() }
     }
 
     fn probe(&mut self, now: ServerTime, probe: &Probe) -> ProbeReply {

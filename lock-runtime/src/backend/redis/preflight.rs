@@ -10,7 +10,7 @@ use crate::backend::redis::errors::OpenError;
 use crate::protocol::connection::ConnectErrorKind;
 use crate::types::text::printable;
 use crate::user_code;
-use crate::wire::keyspace::Keyspace;
+use crate::wire::keyspace::{Keyspace, literal};
 
 /// Version, mode and role: from HELLO, which any user may, else from INFO; the size of numbers from
 /// INFO.
@@ -231,12 +231,6 @@ fn keys(space: &Keyspace) -> String {
 
 fn channels(space: &Keyspace) -> String {
     format!("&{}*", literal(&space.inbox("")))
-}
-
-/// The text as a pattern that only it matches.
-fn literal(text: &str) -> String {
-    let escape = |c: char| matches!(c, '*' | '?' | '[' | ']' | '\\' | '^').then_some('\\');
-    text.chars().flat_map(|c| escape(c).into_iter().chain([c])).collect()
 }
 
 /// Warnings that were logged, so that a reconnect does not repeat them.

@@ -3,10 +3,13 @@
 use std::pin::pin;
 use std::task::{Context, Waker};
 
+use tokio::sync::oneshot::error::TryRecvError;
+
 use super::*;
 use crate::local::key_queue::{QueueContext, QueueTable};
 use crate::local::queue::AcquireParams;
 use crate::protocol::Protocol;
+use crate::protocol::listing::ScanCursor;
 use crate::protocol::node::NodeContext;
 use crate::protocol::timing::Timing;
 use crate::types::owner_info::ProcessInfo;
@@ -92,6 +95,34 @@ fn requests_wait_for_the_first_discovery_and_then_go_to_their_nodes() {
     }
     drop(waits);
     assert_eq!(world.requests(), [0, 0, 0, 0], "a withdrawal finds the link of its request");
+}
+
+#[test]
+fn a_scan_of_slots_without_a_node_is_asked_again_once_they_have_one() {
+    let world = World::new();
+    let addresses = || world.fleet.nodes().into_iter().map(|(address, _)| address);
+    let (address, first) = world.fleet.nodes().remove(0);
+    assert_eq!(address, None);
+    let mut page = first.scan(world.context.space.clone(), ScanCursor::START);
+    assert!(page.try_recv().is_err(), "it waits");
+    world.apply(&topology(&[1, 2], |slot| Some(slot.number() % 2)), &BTreeSet::new());
+    let again = Some(ScanCursor::START);
+    assert!(matches!(page.try_recv(), Ok(Ok((keys, next))) if keys.is_empty() && next == again));
+    assert!(addresses().eq([Some(node(1)), Some(node(2))]));
+    let some = |slot: Slot| (slot.number() > 0).then_some(0);
+    world.apply(&topology(&[1], some), &BTreeSet::new());
+    assert!(addresses().eq([None, Some(node(1))]), "there may be locks in the first slot");
+}
+
+#[test]
+fn nobody_waits_for_a_discovery_after_the_end() {
+    let world = World::new();
+    let mut before = world.fleet.discover();
+    assert!(world.fleet.has_heard(|heard| heard.awaited.len() == 1));
+    assert!(matches!(before.try_recv(), Err(TryRecvError::Empty)));
+    world.fleet.close();
+    assert!(matches!(before.try_recv(), Err(TryRecvError::Closed)));
+    assert!(matches!(world.fleet.discover().try_recv(), Err(TryRecvError::Closed)));
 }
 
 #[test]

@@ -77,8 +77,10 @@ impl TopologyWatch {
     fn sleep(&self, until: Timestamp, is_settled: bool) {
         while time::now() < until && !self.signal.is_closed() {
             let Some(fleet) = self.fleet.upgrade() else { return };
-            let wanted =
-                fleet.has_heard(|heard| is_settled && heard.is_doubtful || heard.is_redirected);
+            let wanted = fleet.has_heard(|heard| {
+                let is_news = is_settled && heard.is_doubtful || heard.is_redirected;
+                is_news || !heard.awaited.is_empty()
+            });
             drop(fleet);
             if wanted {
                 return;
@@ -105,6 +107,11 @@ impl TopologyWatch {
         let found = self.discovery.discover(&known, time::now().plus(PATIENCE), &self.signal);
         let fleet = self.fleet.upgrade()?;
         let applied = found.and_then(|found| self.apply(&fleet, found, &heard));
+        let outcome = applied.as_ref().map_err(|error| error.kind.failure(error.text.clone()));
+        let outcome = outcome.copied();
+        for sender in heard.awaited {
+            drop(sender.send(outcome.clone()));
+        }
         Some(match applied {
             Ok(()) => fleet.is_connected(),
             Err(error) => {

@@ -14,6 +14,24 @@ fn a_key_cannot_take_the_name_of_another_key_of_a_lock() {
 }
 
 #[test]
+fn only_the_names_of_holds_are_read_as_such() {
+    let space = Keyspace::new("lock:").sharded();
+    let key = |name: &str| space.key_of_hold(name).map(str::to_owned);
+    assert_eq!(key("lock:{order:7}").as_deref(), Some("order:7"));
+    assert_eq!(key("lock:{b}a{b}c}").as_deref(), Some("a{b}c"));
+    assert_eq!(key("lock:odd{~}}").as_deref(), Some(""));
+    let slot = space.slot("order:7");
+    let section = RequestId::from_bits(7);
+    let others = [space.tokens_in(slot), space.blocked(section), space.inbox_in(slot, "x}")];
+    let foreign = ["lock:", "lock:}", "lock:{}", "lock:{a", "lock:a}", "lock:a{b}", "shop:{a}"];
+    for name in others.iter().map(String::as_str).chain(foreign) {
+        assert_eq!(key(name), None, "{name}");
+    }
+    assert_eq!(key(&format!("{}:queue", space.hold("order:7"))), None);
+    assert_eq!(Keyspace::new("a*[b:").holds_pattern(), r"a\*\[b:*}");
+}
+
+#[test]
 fn a_key_that_begins_with_the_tag_of_another_one_has_a_name_of_its_own() {
     let space = Keyspace::new("lock:");
     for (key, other) in [("{}a{{}", "a{{}"), ("{}{{}", "{{}"), ("b{}{b{}", "{b{}")] {
@@ -40,8 +58,18 @@ proptest! {
             prop_assert!(!others.iter().any(|other| name.starts_with(other)));
             let parts = space.hold_parts(&key).concat();
             prop_assert_eq!(name.as_bytes(), &parts[..]);
+            prop_assert_eq!(space.key_of_hold(&name), Some(&*key));
             let same = names.entry(name).or_insert_with(|| key.clone());
             prop_assert_eq!(&*same, &key);
+        }
+    }
+
+    #[test]
+    fn a_name_is_that_of_a_hold_or_of_none(rest in "[{}a~od]{0,9}", odd in any::<bool>()) {
+        let space = Keyspace::new("lock:").sharded();
+        let name = format!("lock:{}{rest}}}", if odd { "odd{~}" } else { "" });
+        if let Some(key) = space.key_of_hold(&name) {
+            prop_assert_eq!(space.hold(key), name);
         }
     }
 

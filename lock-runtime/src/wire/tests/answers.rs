@@ -91,6 +91,9 @@ pub fn shaped(call: &Command) -> BoxedStrategy<RawReply> {
         }
         Command::Inspect { .. } => prop_oneof![list(4), list(6), list(8)].boxed(),
         Command::Probe(_) => prop_oneof![list(1), list(5), list(9)].boxed(),
+        Command::Scan { .. } => (any_text(), list(3))
+            .prop_map(|(next, names)| RawReply::List(vec![RawReply::Text(next), names]))
+            .boxed(),
         Command::LookAtHold(_) => list(1).boxed(),
         Command::LookAtSection(_) => prop_oneof![list(2), list(4)].boxed(),
         _ => leaf().boxed(),

@@ -10,7 +10,7 @@ use crate::types::request_id::RequestId;
 use crate::wire::command::{
     Acquire, Command, Enqueue, OpenTokens, Probe, RegisteredWait, Renewal, RequestRef, WaitTarget,
 };
-use crate::wire::keyspace::{DataLossGrace, Mark, WAITER_LEASE};
+use crate::wire::keyspace::{DataLossGrace, Keyspace, Mark, WAITER_LEASE};
 use crate::wire::slot::Slot;
 
 /// One of few requests.
@@ -128,6 +128,7 @@ pub fn any_call() -> impl Strategy<Value = Command> {
         ),
         2 => prop::collection::vec(renewal(), 0..4).prop_map(Command::Renew),
         1 => (key(), 0..5_u32).prop_map(|(key, limit)| Command::Inspect { key: key.into(), limit }),
+        1 => (0..3_u64).prop_map(|from| Command::Scan { space: Keyspace::new("lock:"), from }),
         2 => probe().prop_map(Command::Probe),
         1 => (name(), probe(), prop::option::of(any::<u64>())).prop_map(|(section, probe, count)| {
             let Probe { id, target, key, owner, .. } = probe;

@@ -40,6 +40,12 @@ pub fn fits(call: &Command, answer: &RawReply, reply: &Reply) -> bool {
         (Command::Inspect { .. }, Reply::Inspection(seen)) => {
             length(answer) == Some(4 + 2 * seen.waiters.len())
         }
+        (Command::Scan { space, .. }, Reply::Page(page)) => {
+            let RawReply::List(words) = answer else { return false };
+            let [RawReply::Text(next), RawReply::List(names)] = &words[..] else { return false };
+            let is_named = |key: &String| names.contains(&RawReply::Text(space.hold(key)));
+            next.parse() == Ok(page.next) && page.keys.iter().all(is_named)
+        }
         (Command::Register { .. }, Reply::Registered) => is_number(answer, 1),
         (Command::LookAtHold(_), Reply::Holder(_)) => length(answer) == Some(1),
         (Command::LookAtSection(_), Reply::Blocked(waits)) => {

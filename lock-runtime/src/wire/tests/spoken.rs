@@ -6,8 +6,8 @@ use crate::types::owner_info::HolderInfo;
 use crate::types::pause::PauseReason;
 use crate::wire::command::{Command, WaitTarget};
 use crate::wire::reply::{
-    AcquireReply, BlockedBy, BlockedRequest, BlockedWait, BusyReply, Grant, LockState, ProbeReply,
-    RawReply, ReclaimReply, RenewalReply, Reply,
+    AcquireReply, BlockedBy, BlockedRequest, BlockedWait, BusyReply, Grant, LockState, Page,
+    ProbeReply, RawReply, ReclaimReply, RenewalReply, Reply,
 };
 
 /// The answer that holds this reply.
@@ -36,6 +36,7 @@ pub fn spoken(call: &Command, reply: &Reply) -> RawReply {
             text((0..*count).map(line).collect::<String>())
         }
         Reply::Inspection(seen) => inspection(seen),
+        Reply::Page(page) => self::page(call, page),
         Reply::Probed(probed) => self::probed(probed),
     }
 }
@@ -97,6 +98,12 @@ fn renewal(reply: &RenewalReply) -> RawReply {
         RenewalReply::AcquireAgain => RawReply::Int(-1),
         RenewalReply::Waiting(left) => pttl(*left),
     }
+}
+
+fn page(call: &Command, page: &Page) -> RawReply {
+    let Command::Scan { space, .. } = call else { panic!("{call:?} finds no locks") };
+    let names = page.keys.iter().map(|key| text(space.hold(key)));
+    RawReply::List(vec![text(page.next), RawReply::List(names.collect())])
 }
 
 fn inspection(seen: &LockState) -> RawReply {

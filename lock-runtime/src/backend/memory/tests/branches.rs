@@ -1,5 +1,6 @@
 //! Branches of the scripts that random sequences rarely reach, each on both sides.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::backend::memory::store::fence_counter::WaitKind;
@@ -13,7 +14,7 @@ use crate::types::request_id::RequestId;
 use crate::wire::command::{Acquire, Command, Enqueue, LostHold, Renewal, RequestRef};
 use crate::wire::keyspace::{DataLossGrace, Mark, WAITER_LEASE};
 use crate::wire::reply::{
-    AcquireReply, BlockedBy, Notification, RawReply, ReclaimReply, RenewalReply, Reply,
+    AcquireReply, BlockedBy, Notification, Page, RawReply, ReclaimReply, RenewalReply, Reply,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -787,4 +788,37 @@ fn an_inspection_shows_who_draws_the_tokens_and_how_long_nothing_is_granted() {
     both.flush();
     both.raw(&["SET", "lock:tokens", "another type"]);
     assert_eq!(seen(&mut both), (None, None));
+}
+
+#[test]
+fn a_walk_finds_the_locks_that_are_held() {
+    let mut both = Both::new();
+    both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[0]));
+    for (number, key) in (3..).zip(["", "}x", "a{b}c", "free", "brief"]) {
+        let request = RequestRef { key: key.into(), ..request(request_id(number)) };
+        let ttl = if key == "brief" { Duration::from_millis(50) } else { MINUTE };
+        both.granted(Acquire { request, ttl, ..once(request_id(number)) });
+    }
+    let request = RequestRef { key: "free".into(), ..request(request_id(6)) };
+    let release = Command::Release { request, contended: false, keep: Duration::ZERO };
+    assert_eq!(both.same(release), Reply::Released(true));
+    both.advance(Duration::from_secs(1));
+    let (space, now_us) = (both.space.clone(), both.now_us());
+    let (mut server, mut from) = (BTreeSet::new(), 0);
+    loop {
+        let scan = Command::Scan { space: space.clone(), from };
+        let answer = both.ask(&scan).expect("a page");
+        let Ok(Reply::Page(page)) = scan.decode(&answer) else { panic!("{answer:?}") };
+        server.extend(page.keys);
+        from = page.next;
+        if from == 0 {
+            break;
+        }
+    }
+    let scan = Command::Scan { space, from: 0 };
+    let memory = both.memory.call(now_us, &scan, &mut |_, _| true);
+    let Ok(Reply::Page(Page { next: 0, keys: memory })) = memory else { panic!("{memory:?}") };
+    assert_eq!(server, memory.into_iter().collect());
+    assert_eq!(server, [KEY, "", "}x", "a{b}c"].map(str::to_owned).into());
 }

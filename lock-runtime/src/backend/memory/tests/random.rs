@@ -303,6 +303,7 @@ fn kind(reply: &Reply) -> &'static str {
         }
         Reply::Inspection(seen) if seen.waiting > 0 => "inspected with waiters",
         Reply::Inspection(_) => "inspected",
+        Reply::Page(_) => "scanned",
         Reply::Probed(seen) => match seen.cycle.len() {
             0 => "no cycle found",
             1 => "own section found",

@@ -1,0 +1,148 @@
+//! The state of one lock.
+
+use std::future::pending;
+use std::time::{Duration, SystemTime};
+
+use crate::acquire::core::ManagerCore;
+use crate::error::LockError;
+use crate::link::effect::{InspectAnswer, NotInspected};
+use crate::types::owner_info::{Holder, OwnerInfo, function_and_label, since};
+use crate::types::pause::GrantPause;
+use crate::types::time;
+use crate::user_code;
+use crate::wire::keyspace::Mark;
+use crate::wire::reply::{LockState, WaiterInfo};
+
+/// How long an inspection waits while the slot of its key is being moved.
+const MOVING: Duration = Duration::from_secs(5);
+/// How soon it asks again.
+const SOON: Duration = Duration::from_millis(20);
+
+/// The state of the lock of this key, with the waiters of this process.
+pub(crate) async fn inspect(core: &ManagerCore, key: &str) -> Result<Inspection, LockError> {
+    let since = time::now();
+    loop {
+        let inspected = user_code::with_guarded(core.links().inspect(key));
+        let answer: Option<InspectAnswer> = core.drive(key, async { inspected.await.ok() }).await;
+        return match answer {
+            Some(Ok(mut found)) => {
+                core.add_local_view(key, &mut found);
+                Ok(found.into())
+            }
+            Some(Err(NotInspected::NotNow(_))) if since.plus(MOVING) > time::now() => {
+                core.until(Some(time::now().plus(SOON)), pending::<()>()).await;
+                continue;
+            }
+            Some(Err(NotInspected::NotNow(failure) | NotInspected::Failed(failure))) => {
+                Err(LockError::from_failure(key, Duration::ZERO, failure))
+            }
+            None => Err(core.closed(key)),
+        };
+    }
+}
+
+/// The state of one lock, from [`LockManager::inspect`](crate::LockManager::inspect).
+///
+/// ```
+/// # use distlock_runtime as distlock;
+/// use distlock::LockManager;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let locks = LockManager::connect("memory://")?;
+/// let guard = locks.mutex("report").acquire().await?;
+/// let found = locks.inspect("report").await?;
+/// assert_eq!(found.holder.map(|holder| holder.fence), Some(guard.fence()));
+/// assert_eq!(found.waiting, 0);
+/// # Ok::<(), distlock::LockError>(())
+/// # }).unwrap();
+/// ```
+///
+/// With the feature `serde`, instants and durations of this type, [`Holder`], [`Waiter`] and
+/// [`GrantPause`] are
+/// serialized as milliseconds, in fields with the suffix `_ms`: `expires_in_ms`, `since_unix_ms`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Inspection {
+    /// The holder. `None` if the lock is free, or if its key is not a lock of this library.
+    pub holder: Option<Holder>,
+    /// Whether the Redis key exists but is not a lock of this library. If
+    /// [`expires_in`](Self::expires_in) is set, it may be the lock of another client library.
+    pub not_a_lock: bool,
+    /// When the hold ends for its owner without a renewal, or when the other key expires. The Redis
+    /// key of a hold lives longer by the [server TTL
+    /// slack](crate::LockManagerBuilder::server_ttl_slack), for which the setting of this manager
+    /// is assumed.
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "expires_in_ms", with = "time::serde_optional_ms")
+    )]
+    pub expires_in: Option<Duration>,
+    /// The number of waiting requests. Beyond the first hundred it includes requests of dead
+    /// processes until these are removed.
+    pub waiting: u64,
+    /// The first hundred waiting requests in the order of the queue.
+    pub waiters: Vec<Waiter>,
+    /// The primary that draws the fencing tokens of all locks under this prefix: the first eight
+    /// digits of its `master_replid`, as `INFO replication` shows it. It changes with a failover
+    /// and a restart. `None` if no tokens have been drawn, if the server does not show its
+    /// identity, and in memory.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub primary: Option<String>,
+    /// Whether the server grants no locks at present, of any key under this prefix.
+    ///
+    /// ```no_run
+    /// # use distlock_runtime as distlock;
+    /// let locks = distlock::LockManager::connect("redis://127.0.0.1/")?;
+    /// let found = locks.inspect_blocking("report")?;
+    /// if let Some(pause) = found.pause {
+    ///     println!("{pause}"); // grants resume in 1.4s (failover)
+    /// }
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub pause: Option<GrantPause>,
+}
+
+/// A request that waits for a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Waiter {
+    /// Its host.
+    pub host: String,
+    /// Its process id.
+    pub pid: u32,
+    /// The function or call site that requests the lock.
+    pub function: String,
+    /// The label of the request or its manager.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub label: Option<String>,
+    /// When it requested the lock, by its own host's clock.
+    #[cfg_attr(feature = "serde", serde(rename = "since_unix_ms", with = "time::serde_unix_ms"))]
+    pub since: SystemTime,
+}
+
+impl From<WaiterInfo> for Waiter {
+    fn from(waiter: WaiterInfo) -> Self {
+        let since = since(&waiter.owner);
+        let (function, label) = function_and_label(&waiter.owner);
+        let OwnerInfo { host, pid, .. } = waiter.owner;
+        Self { host: host.to_string(), pid, function, label, since }
+    }
+}
+
+impl From<LockState> for Inspection {
+    fn from(found: LockState) -> Self {
+        let mark = found.mark.filter(|&mark| mark != Mark::default());
+        Self {
+            holder: found.holder.map(Holder::from),
+            not_a_lock: found.not_a_lock,
+            expires_in: found.left,
+            waiting: found.waiting,
+            waiters: found.waiters.into_iter().map(Waiter::from).collect(),
+            primary: mark.map(|mark| mark.to_string()),
+            pause: found.pause,
+        }
+    }
+}
