@@ -59,7 +59,9 @@ impl Client {
     }
 
     fn try_connect(all: &Cluster, node: usize, process: &str) -> Result<Self, String> {
-        let address = ConnectionAddr::Tcp("127.0.0.1".to_owned(), all.proxy(node).port());
+        let address = address(all, node);
+        let (host, port) = address.split_once(':').unwrap();
+        let address = ConnectionAddr::Tcp(host.to_owned(), port.parse().unwrap());
         let info = address.into_connection_info().unwrap();
         let (certificates, inbox) = (Certificates::default(), space().inbox(process));
         let server = RedisServer::new(info, None, None, certificates, None, space()).unwrap();
@@ -212,7 +214,7 @@ fn open(slot: Slot, living: &[Mark]) -> Command {
 }
 
 fn address(all: &Cluster, node: usize) -> String {
-    format!("127.0.0.1:{}", all.proxy(node).port())
+    all.addresses().swap_remove(node)
 }
 
 fn redirect(all: &Cluster, slot: Slot, node: usize) -> Redirect {

@@ -17,7 +17,10 @@ struct Migration {
 impl Migration {
     /// Request 1 has the key.
     fn new() -> Self {
-        let all = Cluster::bare(3).unwrap();
+        Self::on(Cluster::bare(3).unwrap())
+    }
+
+    fn on(all: Cluster) -> Self {
         let key = keys_of(&all, 0, 1).remove(0);
         let (mut old, new) = (Client::connect(&all, 0, "a"), Client::connect(&all, 1, "a"));
         let fence = old.grant(1, &key).first;
@@ -174,7 +177,7 @@ fn the_tokens_of_a_migrated_slot_are_opened_without_a_pause() {
 
 #[test]
 fn a_connection_from_before_its_node_was_promoted_again_opens_nothing() {
-    let mut it = Migration::new();
+    let mut it = Migration::on(Cluster::start().unwrap());
     let (key, number) = (it.key.clone(), it.number());
     assert_eq!(it.old.ask(release(1, &key, false)), Ok(Reply::Released(true)));
     it.all.fail_over(0);
@@ -212,7 +215,7 @@ fn a_slot_that_is_new_on_a_promoted_master_starts_ahead_of_the_clock() {
 
 #[test]
 fn a_connection_ends_when_its_node_becomes_a_replica() {
-    let mut it = Migration::new();
+    let mut it = Migration::on(Cluster::start().unwrap());
     it.all.fail_over(0);
     let until = time::now().plus(LIMIT);
     let error = loop {
