@@ -13,8 +13,8 @@ use crate::protocol::request::{
     CommandError, Failure, Loss, Output, ReleaseOutcome, RequestParams,
 };
 use crate::protocol::timing::{
-    CONFIRM_DELAY, MIN_CLAIM_LEFT, RETRY, SHORTEST_PAUSE, TOMBSTONE, Timing, TtlWrite, claim_ttl,
-    earliest, warn_again_at, warn_at, whole_millis,
+    CONFIRM_DELAY, LONGEST_FOLLOWED, MIN_CLAIM_LEFT, RETRY, SHORTEST_PAUSE, TOMBSTONE, Timing,
+    TtlWrite, claim_ttl, earliest, warn_again_at, warn_at, whole_millis,
 };
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
@@ -137,7 +137,8 @@ pub(crate) struct RequestState {
     refused_since: Option<Timestamp>,
     /// The server that has granted the hold.
     granted_by: Mark,
-    /// How often it has moved to another node since a server executed anything about it.
+    /// How often it has moved to another node since a server executed anything about it. Beyond 2 it
+    /// says only whether that is an even number.
     moves: u8,
     /// It is in the backlog.
     pub(crate) in_backlog: bool,
@@ -1085,13 +1086,14 @@ impl RequestState {
     /// Leaves for the protocol of the node that serves its slot by now.
     pub(crate) fn leave(&mut self, now: Timestamp) {
         self.in_backlog = false;
-        self.moves = self.moves.saturating_add(1);
+        self.moves = if self.moves < 3 { self.moves + 1 } else { 2 };
         self.refused_since.get_or_insert(now);
     }
 
-    /// Has arrived from the protocol of another node. Returns whether it continues at once: not if
-    /// it was moved there before and none of the nodes has executed anything about it since. They
-    /// may disagree about who serves the slot.
+    /// Has arrived from the protocol of another node. Returns whether it continues at once. If it was
+    /// moved before and none of the nodes has executed anything about it since, they may disagree
+    /// about who serves the slot: then only every other time, as the slot may have moved again during
+    /// the pause before, and not for long.
     pub(crate) fn arrive(&mut self, cx: &Context<'_>) -> bool {
         if self.moves <= 1 {
             self.refused_since = None;
@@ -1101,6 +1103,9 @@ impl RequestState {
             return true;
         }
         let since = *self.refused_since.get_or_insert(cx.now);
+        if self.moves == 3 && !cx.is_past(since.plus(LONGEST_FOLLOWED)) {
+            return true;
+        }
         let at = Timing::retry_at(cx.now, since, SHORTEST_PAUSE);
         match &mut self.phase {
             Phase::Waiting(waiting) => waiting.progress = Progress::BackingOff { until: at },

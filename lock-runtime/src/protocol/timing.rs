@@ -81,6 +81,9 @@ pub(crate) const PROBE_AFTER: Duration = Duration::from_millis(200);
 pub(crate) const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 /// The longest pause before it is retried.
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// How long each pause ends with following a redirect, while no node executes anything about a
+/// request. After that the nodes rather disagree.
+pub(crate) const LONGEST_FOLLOWED: Duration = Duration::from_secs(1);
 /// When a slow wait is reported first; then at twice that, and so on.
 const LONG_WAIT: Duration = Duration::from_secs(10);
 

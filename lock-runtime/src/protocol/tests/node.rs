@@ -337,6 +337,30 @@ fn a_slot_that_two_nodes_ascribe_to_each_other_is_not_asked_for_in_a_row() {
     assert!(commands < 40, "{commands} commands in four seconds");
 }
 
+/// The slot moves on during each pause: who asked at the node of before would never get the lock.
+#[test]
+fn a_redirect_after_a_pause_is_followed_at_once() {
+    let (mut one, mut two) = nodes();
+    let redirect = |from: &mut Protocol, to: &mut Protocol, now: f64| {
+        let [(id, Command::Acquire(_))] = all_sent(from)[..] else { panic!("it is not sent") };
+        from.reply(at(now), id, Err(moved()));
+        drain(from);
+        move_slot(from, to, now);
+    };
+    one.acquire(at(1.0), request(1));
+    redirect(&mut one, &mut two, 1.0);
+    redirect(&mut two, &mut one, 1.001);
+    for now in [1.01, 1.1, 1.5] {
+        assert_eq!(commands(&mut one), [], "the nodes may disagree");
+        one.tick(at(now));
+        redirect(&mut one, &mut two, now);
+        redirect(&mut two, &mut one, now);
+    }
+    one.tick(at(2.1));
+    redirect(&mut one, &mut two, 2.1);
+    assert_eq!(commands(&mut two), [], "they do");
+}
+
 #[test]
 fn an_acquire_in_flight_at_a_move_may_still_arrive_so_its_hold_ends_with_a_tombstone() {
     let (mut old, mut new) = nodes();
