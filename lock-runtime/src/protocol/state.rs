@@ -137,8 +137,8 @@ pub(crate) struct RequestState {
     refused_since: Option<Timestamp>,
     /// The server that has granted the hold.
     granted_by: Mark,
-    /// How often it has moved to another node since a server executed anything about it. Beyond 2 it
-    /// says only whether that is an even number.
+    /// How often it has moved to another node since a server executed anything about it. Beyond 2
+    /// it says only whether that is an even number.
     moves: u8,
     /// It is in the backlog.
     pub(crate) in_backlog: bool,
@@ -1090,10 +1090,10 @@ impl RequestState {
         self.refused_since.get_or_insert(now);
     }
 
-    /// Has arrived from the protocol of another node. Returns whether it continues at once. If it was
-    /// moved before and none of the nodes has executed anything about it since, they may disagree
-    /// about who serves the slot: then only every other time, as the slot may have moved again during
-    /// the pause before, and not for long.
+    /// Has arrived from the protocol of another node. Returns whether it continues at once. If it
+    /// was moved before and none of the nodes has executed anything about it since, they may
+    /// disagree about who serves the slot: then only every other time, as the slot may have moved
+    /// again during the pause before, and not for long.
     pub(crate) fn arrive(&mut self, cx: &Context<'_>) -> bool {
         if self.moves <= 1 {
             self.refused_since = None;
