@@ -56,6 +56,25 @@ impl RedisServer {
         });
     }
 
+    /// Waits until so many replicas have acknowledged what was written just now. A primary sends
+    /// its replicas nothing before they have acknowledged their copy, up to a second after it: one
+    /// that takes its place before that is empty.
+    ///
+    /// # Panics
+    ///
+    /// If that takes too long, or the server does not reply.
+    pub fn wait_for_acknowledgment(&self, replicas: usize) {
+        // WAIT is about what its own connection wrote.
+        let mut connection = self.connection();
+        eventually(COPY_LIMIT, "the replicas have acknowledged what was written", || {
+            let mut commands = redis::pipe();
+            commands.cmd("SET").arg("copied").arg(1).ignore().cmd("DEL").arg("copied").ignore();
+            commands.cmd("WAIT").arg(replicas).arg(100);
+            let (acknowledged,): (usize,) = commands.query(&mut connection).expect("it answers");
+            acknowledged == replicas
+        });
+    }
+
     /// How much it has replicated, or copied.
     fn offset(&self) -> Option<u64> {
         let info: String = self.ask(&["INFO", "replication"])?;

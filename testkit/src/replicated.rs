@@ -89,17 +89,7 @@ impl Replicated {
             let copied = || self.servers[server].replication_says("master_link_status:up");
             eventually(LIMIT, "the replica has copied its primary", copied);
         }
-        // Their primary sends them nothing before they have acknowledged the copy, up to a second
-        // later. WAIT is about what its own connection wrote.
-        let (count, mut primary) = (self.servers.len() - 1, self.primary().connection());
-        let acknowledged = || {
-            let mut commands = redis::pipe();
-            commands.cmd("SET").arg("copied").arg(1).ignore().cmd("DEL").arg("copied").ignore();
-            commands.cmd("WAIT").arg(count).arg(100);
-            let (acknowledged,): (usize,) = commands.query(&mut primary).expect("it answers");
-            acknowledged == count
-        };
-        eventually(LIMIT, "the replicas have acknowledged what was written", acknowledged);
+        self.primary().wait_for_acknowledgment(self.servers.len() - 1);
     }
 
     fn follow(&self, server: usize, primary: usize) {

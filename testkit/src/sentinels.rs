@@ -202,7 +202,7 @@ impl Sentinels {
         Ok((sentinels, format!("redis-sentinel://{}/{}", addresses.join(","), Self::NAME)))
     }
 
-    /// Waits until two servers, of three that run, have copied the third.
+    /// Waits until two servers, of three that run, have copied the third and acknowledged it.
     ///
     /// # Panics
     ///
@@ -212,6 +212,9 @@ impl Sentinels {
             let has_copied = |node: &&Node| node.server.replication_says("master_link_status:up");
             self.servers.iter().filter(has_copied).count() == COUNT - 1
         });
+        let is_primary = |node: &&Node| node.server.replication_says("role:master");
+        let primary = self.servers.iter().find(is_primary).expect("they copy a primary");
+        primary.server.wait_for_acknowledgment(COUNT - 1);
     }
 
     /// Waits until each Sentinel that runs knows the others and two replicas that are well.
