@@ -1,8 +1,8 @@
 //! The links of a cluster: one for each node that has slots.
 //!
 //! A table says which link the requests of a slot go to. When a slot moves to another node, its
-//! requests move to the link of that node, with both links locked. A caller that asks a
-//! link for something looks at the table again once the link is locked.
+//! requests move to the link of that node, with both links locked. A caller that asks a link for
+//! something looks at the table again once the link is locked.
 //!
 //! - *The first link* belongs to no node and never connects. It has the requests of the slots for
 //!   which no node is known, at first of all slots: what ends a wait for a connection ends theirs.
@@ -242,7 +242,10 @@ impl Fleet {
 
     /// The link that has this key at present.
     pub(crate) fn link_of(&self, key: &str) -> LinkHandle {
-        let slot = self.space.slot(key);
+        self.link_in(self.space.slot(key))
+    }
+
+    fn link_in(&self, slot: Slot) -> LinkHandle {
         self.look_up(|table| table.link(slot).clone())
     }
 
@@ -278,7 +281,7 @@ impl Fleet {
         let slot = self.space.slot(key);
         let (mut ask, mut answer) = (Some(ask), None);
         while answer.is_none() {
-            let link = self.look_up(|table| table.link(slot).clone());
+            let link = self.link_in(slot);
             post(link.link(), &mut |router, now| {
                 // The slot may have moved before the link was locked.
                 if self.look_up(|table| table.link(slot).is(&link)) {
@@ -445,8 +448,7 @@ impl Fleet {
     pub(crate) fn look(&self, command: Command) -> oneshot::Receiver<LookAnswer> {
         let (sender, receiver) = oneshot::channel();
         if let Some(slot) = command.slot(&self.space) {
-            let link = self.table().link(slot).clone();
-            link.link().look(command, sender);
+            self.link_in(slot).link().look(command, sender);
         }
         receiver
     }
