@@ -10,6 +10,12 @@
 -- Answers the kind of what is waited for, else ''. UNOPENED if this master has another mark by now.
 local FENCE, MARK, now = KEYS[1], ARGV[1], clock()
 local lease, grace = tonumber(ARGV[3]), tonumber(ARGV[4])
+-- A connection may outlast the time in which its server is a replica, and so may its tokens.
+local id = SHARDED and replid('')
+if id and 'm' .. string.sub(id, 1, 8) ~= MARK then
+  return redis.error_reply('UNOPENED this connection was made to another primary')
+end
+
 local fields, issued = redis.call('HGETALL', FENCE), tonumber(ARGV[2])
 local waits, drawn, migrated, living = nil, nil, #fields > 0, {}
 for master = 6, #ARGV do
@@ -31,11 +37,6 @@ for field = 1, #fields, 2 do
   end
 end
 
--- A connection may outlast the time in which its server is a replica.
-local id = SHARDED and replid('')
-if id and 'm' .. string.sub(id, 1, 8) ~= MARK then
-  return redis.error_reply('UNOPENED this connection was made to another primary')
-end
 local kind, since, bound = waits_for(waits, MARK)
 if kind then
   since = math.min(since, now)

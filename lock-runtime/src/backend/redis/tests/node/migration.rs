@@ -190,11 +190,20 @@ fn a_connection_from_before_its_node_was_promoted_again_opens_nothing() {
     // A new one does, and its slots are as after a failover.
     let mut again = Client::connect(&it.all, 0, "a");
     assert_ne!(again.mark(), it.old.mark());
-    let mut bytes = Vec::new();
-    open(slot(&key), &[]).encode(&space(), it.old.mark(), &mut bytes);
-    let refused = it.all.node(0).connection().req_packed_command(&bytes).unwrap();
-    let error = refused.extract_error().unwrap_err();
-    assert!(matches!(call_error(&error), CommandError::NotPrimary(_)), "{error}");
+    let (before, mut bytes) = (it.old.mark(), Vec::new());
+    open(slot(&key), &[]).encode(&space(), before, &mut bytes);
+    // The other one may have been replaced before this one has copied from it.
+    let (tokens, field) = (space().tokens_in(slot(&key)), before.text());
+    let field = std::str::from_utf8(&field).unwrap();
+    for copied in [true, false] {
+        if !copied {
+            it.all.node(0).command(&["DEL", &tokens]);
+            it.all.node(0).command(&["HSET", &tokens, field, "1"]);
+        }
+        let refused = it.all.node(0).connection().req_packed_command(&bytes).unwrap();
+        let error = refused.extract_error().unwrap_err();
+        assert!(matches!(call_error(&error), CommandError::NotPrimary(_)), "{error}");
+    }
     assert_eq!(again.ask(open(slot(&key), &[])), Ok(Reply::Opened));
     assert!(again.busy(Command::Acquire(again.acquire(2, &key))).left.is_some());
 }
