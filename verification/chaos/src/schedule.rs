@@ -44,6 +44,9 @@ pub struct Schedule {
     pub length: Duration,
     /// Sorted by time.
     pub faults: Vec<Fault>,
+    /// Whether a node has lost keys by itself, which is known afterwards: see
+    /// [`take_dropped`](testkit::Cluster::take_dropped).
+    pub has_dropped: bool,
 }
 
 /// How late an outcome may be, because the machine is busy.
@@ -77,7 +80,18 @@ impl Schedule {
             settings.after_failover = *pauses.choose(&mut rng).expect("not empty");
             settings.replicas = u8::from(rng.random_bool(0.2));
         }
-        Self { seed, topology, workload, processes, settings, append_only, length, faults }
+        let has_dropped = false;
+        Self {
+            seed,
+            topology,
+            workload,
+            processes,
+            settings,
+            append_only,
+            length,
+            faults,
+            has_dropped,
+        }
     }
 
     /// Whether the server needs a controllable clock.
@@ -152,7 +166,7 @@ impl Schedule {
     /// Whether a hold may be lost in a way that the lock cannot detect. The one replica of each
     /// primary has those that it has confirmed.
     fn loses_holds(&self) -> bool {
-        self.settings.replicas == 0 && self.has(Fault::loses_holds)
+        self.has_dropped || self.settings.replicas == 0 && self.has(Fault::loses_holds)
     }
 
     fn has(&self, predicate: impl Fn(&Fault) -> bool) -> bool {

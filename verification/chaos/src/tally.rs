@@ -9,6 +9,8 @@ use crate::trial::Outcome;
 pub struct Tally {
     pub schedules: u64,
     pub lossless: u64,
+    /// In which a node has lost keys by itself.
+    pub dropped: u64,
     /// How many schedules had a kind of fault.
     pub by_fault: BTreeMap<FaultKind, u64>,
     /// How many of those faults had an effect.
@@ -38,6 +40,7 @@ impl Tally {
         let report = &outcome.report;
         self.schedules += 1;
         self.lossless += u64::from(outcome.schedule.is_lossless());
+        self.dropped += u64::from(outcome.schedule.has_dropped);
         for kind in &outcome.faults {
             *self.effects.entry(*kind).or_default() += 1;
         }
@@ -72,6 +75,7 @@ impl Tally {
         vec![
             ("schedules", self.schedules),
             ("lossless schedules", self.lossless),
+            ("schedules in which a node dropped a slot", self.dropped),
             ("faults that had an effect", self.effects.values().sum()),
             ("completed pairs", self.pairs),
             ("re-entries", self.reentries),

@@ -38,7 +38,7 @@ const AFTERWARDS: Duration = Duration::from_millis(500);
 /// Runs a schedule. `program` is the path of this program, which is started as a worker. A schedule
 /// of a cluster takes the one that an earlier one has left, and leaves it to the next.
 pub fn run(
-    schedule: Schedule,
+    mut schedule: Schedule,
     program: &Path,
     cluster: &mut Option<testkit::Cluster>,
 ) -> io::Result<Outcome> {
@@ -66,6 +66,7 @@ pub fn run(
     }
     clock::sleep_until(end);
     setup.heal();
+    schedule.has_dropped = setup.servers.take_dropped();
     setup.workers.end();
     teardown::check(&mut setup, &schedule);
     let Setup { servers, workers } = setup;

@@ -27,6 +27,8 @@ impl Servers {
                     node.command(&["SCRIPT", "FLUSH"]);
                 }
                 all.heal()?;
+                // Nothing is lost that the schedule needs.
+                let _ = all.take_dropped();
                 Ok(Self::Cluster(all))
             }
         }
@@ -61,6 +63,11 @@ impl Servers {
             Self::One(server) => Some(vec![server.command(words).ok()?]),
             Self::Cluster(all) => nodes(all).map(|node| node.ask(words)).collect(),
         }
+    }
+
+    /// Whether a server has lost keys by itself.
+    pub(crate) fn take_dropped(&self) -> bool {
+        matches!(self, Self::Cluster(all) if all.take_dropped())
     }
 
     /// What PUBSUB calls the channels that are used.
