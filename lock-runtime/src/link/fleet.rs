@@ -114,6 +114,29 @@ pub(crate) struct Followed {
     from: NodeAddress,
     pub(crate) to: NodeAddress,
     at: Timestamp,
+    /// The epoch of the first discovery after it that has found the slot elsewhere than at the node
+    /// that has sent it. If later ones find it there, it has moved back.
+    found_at: Option<u64>,
+}
+
+impl Followed {
+    /// Adds this to what a discovery has found, if that still names the node that has sent it: the
+    /// nodes that were asked may not have heard of the move, or of a failover. Returns the node
+    /// that may have been replaced.
+    fn follow(&self, found: &mut Topology, slot: Slot) -> Option<NodeAddress> {
+        let Self { from, to, found_at, .. } = self;
+        let is_newer = found_at.is_some_and(|epoch| found.epoch > epoch);
+        if is_newer || found.owner_of(slot) != Some(from) || from == to {
+            return None;
+        }
+        let known = found.nodes.iter().position(|node| node == to);
+        let index = known.unwrap_or_else(|| {
+            found.nodes.push(to.clone());
+            found.nodes.len() - 1
+        });
+        found.owners[usize::from(slot.number())] = u16::try_from(index).ok();
+        Some(from.clone())
+    }
 }
 
 impl Heard {
@@ -393,26 +416,24 @@ impl Fleet {
         self.table().nodes.iter().filter_map(|node| node.address.clone()).collect()
     }
 
-    /// Adds a redirect to what a discovery has found, if that still names the node that has sent
-    /// it: the nodes that were asked may not have heard of the move, or of a failover. Returns the
-    /// node that may have been replaced.
-    pub(crate) fn follow(
+    /// Adds the redirects that were known before a discovery to what that has found. Returns the
+    /// nodes that may have been replaced.
+    pub(crate) fn follow_redirects(
+        &self,
         found: &mut Topology,
-        slot: Slot,
-        redirect: &Followed,
-    ) -> Option<NodeAddress> {
-        let Followed { from, to, .. } = redirect;
-        let owner = &mut found.owners[usize::from(slot.number())];
-        if owner.map(|owner| &found.nodes[usize::from(owner)]) != Some(from) || from == to {
-            return None;
+        before: &Heard,
+    ) -> BTreeSet<NodeAddress> {
+        let (mut doubted, mut news) = (BTreeSet::new(), self.news.heard());
+        for (&slot, redirect) in &before.redirects {
+            if let Some(known) = news.redirects.get_mut(&slot)
+                && found.owner_of(slot) != Some(&redirect.from)
+                && (&known.from, &known.to) == (&redirect.from, &redirect.to)
+            {
+                known.found_at.get_or_insert(found.epoch);
+            }
+            doubted.extend(redirect.follow(found, slot));
         }
-        let known = found.nodes.iter().position(|node| node == to);
-        let index = known.unwrap_or_else(|| {
-            found.nodes.push(to.clone());
-            found.nodes.len() - 1
-        });
-        *owner = u16::try_from(index).ok();
-        Some(from.clone())
+        doubted
     }
 
     /// Nothing changes any more. Returns all links.
@@ -484,9 +505,8 @@ impl OtherLinks for Fleet {
         self.news.add(|heard| {
             heard.is_doubtful = true;
             heard.is_redirected = true;
-            heard
-                .redirects
-                .extend(redirect.map(|(from, to)| (slot, Followed { from, to, at: time::now() })));
+            let followed = |(from, to)| Followed { from, to, at: time::now(), found_at: None };
+            heard.redirects.extend(redirect.map(|redirect| (slot, followed(redirect))));
         });
     }
 

@@ -184,6 +184,8 @@ impl Link {
                 pass(mine.router(), its.router(), now);
                 its.settle(now);
                 mine.settle(now);
+                // Those who wait for what was passed on wait for the socket of this link.
+                its.keeper.wanted |= its.role.ask_keeper();
             });
         });
         to.locked_then_effects(LinkState::flush);

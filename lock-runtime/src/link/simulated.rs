@@ -215,10 +215,7 @@ impl SimulatedFleet {
         let address = |number: &u16| NodeAddress::new("node", *number).expect("an address");
         let nodes = numbers.iter().map(address).collect();
         let mut found = Topology { nodes, owners, epoch: 0, own_epoch: 0 };
-        let followed = heard.redirects.iter();
-        let doubted = followed
-            .filter_map(|(&slot, redirect)| Fleet::follow(&mut found, slot, redirect))
-            .collect();
+        let doubted = fleet.follow_redirects(&mut found, &heard);
         let mut links = Vec::new();
         let applied = fleet.apply(&found, &heard.guests(), &doubted, &mut |node| {
             let (link, handle) = (self.new_link)();

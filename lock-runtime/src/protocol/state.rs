@@ -110,6 +110,7 @@ pub(crate) enum Next {
 /// A request and what has become of it. What only a wait needs is in [`Phase::Waiting`]: a process
 /// may have many holds, for a long time.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the request")]
 pub(crate) struct RequestState {
     pub(crate) key: Arc<str>,
     pub(crate) id: RequestId,
@@ -135,6 +136,8 @@ pub(crate) struct RequestState {
     lease: Nanos,
     /// Since when the server answers but does not execute what is sent about this request.
     refused_since: Option<Timestamp>,
+    /// The scripts or the tokens of its slot were missing on this server.
+    was_unprepared: bool,
     /// The server that has granted the hold.
     granted_by: Mark,
     /// How often it has moved to another node since a server executed anything about it. Beyond 2
@@ -355,6 +358,7 @@ impl RequestState {
             lease: Nanos::of(WAITER_LEASE),
             refused_since: None,
             granted_by: Mark::default(),
+            was_unprepared: false,
             moves: 0,
             in_backlog: false,
             due: None,
@@ -639,12 +643,13 @@ impl RequestState {
                 waiting.likely_free = false;
                 self.back_off(cx.now);
             }
-            // Once is usual: the scripts are loaded or the tokens opened, and the call is sent
-            // again behind that.
-            CommandError::ScriptMissing | CommandError::Unopened
-                if self.refused_since.is_none() =>
-            {
-                self.refused_since = Some(cx.now);
+            // Once is usual, on each node that the slot moves to: the scripts are loaded or the
+            // tokens opened, and the call is sent again behind that.
+            CommandError::ScriptMissing | CommandError::Unopened if !self.was_unprepared => {
+                self.was_unprepared = true;
+                // It serves the slot.
+                self.moves = 0;
+                self.refused_since.get_or_insert(cx.now);
                 waiting.refusal = Some(error.failure());
                 self.back_off(cx.now);
             }
@@ -713,6 +718,7 @@ impl RequestState {
     /// A server has executed something about this request.
     fn was_executed(&mut self) {
         self.refused_since = None;
+        self.was_unprepared = false;
         self.moves = 0;
     }
 
@@ -1087,6 +1093,7 @@ impl RequestState {
     pub(crate) fn leave(&mut self, now: Timestamp) {
         self.in_backlog = false;
         self.moves = if self.moves < 3 { self.moves + 1 } else { 2 };
+        self.was_unprepared = false;
         self.refused_since.get_or_insert(now);
     }
 

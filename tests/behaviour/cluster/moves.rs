@@ -215,3 +215,37 @@ fn a_storm_of_moves_confuses_no_replies() {
         moved.unwrap();
     });
 }
+
+#[test]
+fn a_slot_that_never_rests_is_served_between_its_moves() {
+    const MOVES: usize = 30;
+    let all = start();
+    let locks = manager(&all);
+    let (slot, keys) = keys_in(&all, "restless", 8);
+    let over = AtomicBool::new(false);
+    let pairs: Vec<_> = keys.iter().map(|_| AtomicU64::new(0)).collect();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        for (key, pairs) in keys.iter().zip(&pairs) {
+            let (locks, over, runtime) = (&locks, &over, &runtime);
+            let work = async move {
+                while !over.load(Ordering::Relaxed) {
+                    locks.mutex(key).acquire().await.unwrap().release().await.unwrap();
+                    pairs.fetch_add(1, Ordering::Relaxed);
+                }
+            };
+            scope.spawn(move || runtime.block_on(work));
+        }
+        for _ in 0..MOVES {
+            let count = || pairs.iter().map(|pairs| pairs.load(Ordering::Relaxed));
+            let before: Vec<_> = count().collect();
+            all.reshard(&[slot], next(all.owner_of(slot)));
+            eventually(LIMIT, "each task has had its lock", || {
+                count().zip(&before).all(|(now, before)| now > *before)
+            });
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    println!("{pairs:?} pairs in {:?}", begun.elapsed());
+}

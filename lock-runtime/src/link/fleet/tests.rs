@@ -6,6 +6,8 @@ use std::task::{Context, Waker};
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::*;
+use crate::link::role::Keeper;
+use crate::link::state::LinkState;
 use crate::local::key_queue::{QueueContext, QueueTable};
 use crate::local::queue::AcquireParams;
 use crate::protocol::Protocol;
@@ -150,6 +152,18 @@ fn a_slot_takes_its_requests_along_and_leaves_the_others() {
     drop(waits);
 }
 
+/// Their callers read from the link that they waited for.
+#[test]
+fn the_keeper_reads_the_answers_to_requests_that_have_moved() {
+    let world = World::new();
+    world.apply(&topology(&[1, 2], |_| Some(0)), &BTreeSet::new());
+    let _wait = world.queues.join("key", AcquireParams::with_ttl(TTL));
+    world.apply(&topology(&[1, 2], |_| Some(1)), &BTreeSet::new());
+    let keeper = |state: &mut LinkState, _| state.role.keeper(false);
+    let new = world.fleet.link_of("key");
+    assert_eq!(new.link().locked(keeper), Some(Keeper::Reads));
+}
+
 #[test]
 fn a_caller_that_looked_before_the_move_asks_the_new_link() {
     let world = World::new();
@@ -182,22 +196,54 @@ fn a_node_without_slots_stays_while_commands_are_sent_to_it() {
     assert_eq!(world.fleet.addresses(), [node(1)]);
 }
 
+/// The node of the key at this port has named that one.
+fn redirect(world: &World, from: u16, to: u16) {
+    let slot = world.context.space.slot("key");
+    let table = world.fleet.table();
+    let place = table.place_of(&node(from)).expect("a known node");
+    let link = table.nodes[usize::from(place)].link.link();
+    world.fleet.redirected(link, Redirect { slot, address: node(to).to_string().into() });
+}
+
+/// A discovery finds that one of the nodes 1 and 2 has all slots. Returns which nodes it doubts.
+fn discover(world: &World, owner: u16, epoch: u64) -> BTreeSet<NodeAddress> {
+    let heard = world.fleet.take_heard(time::now());
+    let mut found = Topology { epoch, ..topology(&[1, 2], |_| Some(owner - 1)) };
+    let doubted = world.fleet.follow_redirects(&mut found, &heard);
+    world.apply(&found, &BTreeSet::new());
+    doubted
+}
+
 #[test]
 fn a_redirect_counts_against_nodes_that_have_not_heard_of_the_move() {
     let world = World::new();
-    let slot = world.context.space.slot("key");
-    let redirect = |from, to| Followed { from: node(from), to: node(to), at: time::now() };
-    let mut stale = topology(&[1, 2], |_| Some(0));
+    assert!(discover(&world, 1, 1).is_empty());
+    redirect(&world, 1, 3);
     for _ in 0..2 {
-        assert_eq!(Fleet::follow(&mut stale, slot, &redirect(1, 3)), Some(node(1)));
-        world.apply(&stale, &BTreeSet::new());
+        assert_eq!(discover(&world, 1, 1), [node(1)].into());
         assert_eq!(world.address_of("key"), Some(node(3)));
-        stale = topology(&[1, 2], |_| Some(0));
     }
-    let mut later = topology(&[1, 2], |_| Some(1));
-    assert_eq!(Fleet::follow(&mut later, slot, &redirect(1, 3)), None);
-    world.apply(&later, &BTreeSet::new());
+    assert!(discover(&world, 2, 1).is_empty());
     assert_eq!(world.address_of("key"), Some(node(2)), "the redirect is older");
+}
+
+#[test]
+fn a_redirect_counts_no_more_once_a_later_discovery_has_found_the_slot_where_it_was() {
+    let world = World::new();
+    assert!(discover(&world, 1, 4).is_empty());
+    redirect(&world, 1, 2);
+    assert!(discover(&world, 2, 5).is_empty());
+    // These have not heard of it yet, although one of them knows the epoch.
+    for epoch in [4, 5] {
+        assert_eq!(discover(&world, 1, epoch), [node(1)].into());
+        assert_eq!(world.address_of("key"), Some(node(2)));
+    }
+    assert!(discover(&world, 1, 6).is_empty());
+    assert_eq!(world.address_of("key"), Some(node(1)), "it has moved back");
+    // What is redirected after that is a move of its own.
+    redirect(&world, 1, 2);
+    assert_eq!(discover(&world, 1, 6), [node(1)].into());
+    assert_eq!(world.address_of("key"), Some(node(2)));
 }
 
 #[test]

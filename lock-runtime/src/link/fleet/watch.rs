@@ -127,10 +127,7 @@ impl TopologyWatch {
         mut found: Topology,
         heard: &Heard,
     ) -> Result<(), ConnectError> {
-        let followed = heard.redirects.iter();
-        let doubted = followed
-            .filter_map(|(&slot, redirect)| Fleet::follow(&mut found, slot, redirect))
-            .collect();
+        let doubted = fleet.follow_redirects(&mut found, heard);
         let applied = fleet.apply(&found, &heard.guests(), &doubted, &mut |node| {
             let link = self.setup.link()?;
             link.keep(Some(Arc::new(self.discovery.server_of(node))))?;

@@ -293,6 +293,41 @@ fn tokens_that_stay_unopened_are_asked_for_with_pauses_and_opened_once_for_all()
     assert_eq!(protocol.next_tick(), Some(at(1.005)));
 }
 
+#[test]
+fn tokens_are_opened_without_a_pause_on_each_node_that_a_slot_moves_to() {
+    let (mut one, mut two) = nodes();
+    let mut now = 1.0;
+    one.acquire(at(now), request(1));
+    let mut reply = |from: &mut Protocol, error: &CommandError| {
+        now += 0.1;
+        for (id, _) in all_sent(from) {
+            from.reply(at(now), id, Err(error.clone()));
+        }
+        from.tick(at(now));
+        now
+    };
+    let is_opened = |sent: &[Command]| matches!(sent, [Command::Open(_), Command::Acquire(_)]);
+    for _ in 0..3 {
+        let now = reply(&mut one, &moved());
+        move_slot(&mut one, &mut two, now);
+        let now = reply(&mut two, &CommandError::Unopened);
+        let sent = commands(&mut two);
+        assert!(is_opened(&sent), "{sent:?} at {now}");
+        move_slot(&mut two, &mut one, now);
+        let now = reply(&mut one, &CommandError::Unopened);
+        let outputs = all_sent(&mut one);
+        let (ids, sent): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
+        assert!(is_opened(&sent), "{sent:?} at {now}");
+        // The other master has opened them meanwhile.
+        for id in ids {
+            one.reply(at(now), id, Err(CommandError::Unopened));
+        }
+        one.tick(at(now));
+        assert_eq!(commands(&mut one).len(), 1, "only the tokens are opened again");
+        one.tick(one.next_tick().expect("it tries again"));
+    }
+}
+
 // A slot that moves.
 
 #[test]

@@ -261,16 +261,16 @@ end
 
 -- Ends the hold of `id`, whose value this is: to the next waiter, or free; or if its key stays
 -- taken for some time, when that is over. That no grant can be made is no failure of this release:
--- the waiters ask for themselves, and hear why. The first HDEL removes nothing: a full server
--- refuses HINCRBY and SET unless the script has written before. The counter is that of the inbox of
--- the hold: both have the prefix of the lock.
+-- the first waiter asks for itself at once, and hears why. The first HDEL removes nothing: a full
+-- server refuses HINCRBY and SET unless the script has written before. The counter is that of the
+-- inbox of the hold: both have the prefix of the lock.
 local function end_hold(value, keep)
   if keep then
     return keep_hold(keep)
   end
-  local _, outcome
+  local done, outcome = true, 'first'
   if string.sub(value, 4, 4) == 'w' then
-    _, outcome = pcall(function()
+    done, outcome = pcall(function()
       local fence, count, prefix = string.match(value, '^%S+ %S+ (%d+) (%d+) (%S*)inbox:')
       FENCE, min_fence = prefix .. 'tokens', fence + count - 1
       redis.call('HDEL', FENCE, '')
@@ -279,6 +279,9 @@ local function end_hold(value, keep)
   end
   if outcome ~= 'away' then
     redis.call('DEL', HOLD)
+  end
+  if done and not outcome then
+    announce(0)
   end
   return 1
 end

@@ -184,9 +184,11 @@ impl KeyOp<'_, '_> {
     fn end_hold(&mut self) {
         let ended = self.record.hold.take().map(|hold| hold.value);
         if let Some(StoredHold::Ours { contended: true, fences, .. }) = ended {
-            // Where the counter may have lost data the waiters stay queued, and ask for themselves.
             self.ended = Some(fences.last());
-            let _ = self.grant_next();
+            // Without tokens the waiters stay queued, and ask for themselves.
+            if self.grant_next().is_err() {
+                self.announce(Duration::ZERO);
+            }
         }
     }
 

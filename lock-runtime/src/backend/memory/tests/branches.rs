@@ -641,6 +641,8 @@ fn a_connection_to_another_primary_draws_nothing_and_is_told_so() {
     both.mark = 5.into();
     let released = both.ask(&release(request(request_id(1)))).expect("an answer");
     assert_eq!(released, RawReply::Int(1));
+    let asks = Notification::FirstInQueue(request_id(2), Duration::ZERO);
+    assert_eq!(both.sent().pop().map(|message| message.notice), Some(asks));
     let error = both.ask(&Command::Acquire(once(request_id(3)))).expect_err("not its tokens");
     assert_eq!(error.code(), Some("UNOPENED"));
     let fields = both.raw(&["HKEYS", "lock:tokens"]);

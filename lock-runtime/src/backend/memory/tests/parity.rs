@@ -416,7 +416,7 @@ impl Both {
     }
 
     /// The messages since the last time; a message to ourselves marks their end.
-    fn sent(&mut self) -> Vec<PubSubMessage> {
+    pub(crate) fn sent(&mut self) -> Vec<PubSubMessage> {
         self.raw(&["PUBLISH", MARKER, ""]);
         let mut sent = Vec::new();
         loop {

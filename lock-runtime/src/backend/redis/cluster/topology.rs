@@ -78,6 +78,12 @@ impl Topology {
         Ok(Self { nodes: known.nodes, owners, epoch, own_epoch })
     }
 
+    /// The node that serves a slot.
+    pub(crate) fn owner_of(&self, slot: Slot) -> Option<&NodeAddress> {
+        let owner = self.owners[usize::from(slot.number())]?;
+        Some(&self.nodes[usize::from(owner)])
+    }
+
     /// The one to believe: with the highest epoch; of several such ones that of the node which took
     /// over slots last, then that with the most slots.
     pub(crate) fn newest(all: impl IntoIterator<Item = Self>) -> Option<Self> {
