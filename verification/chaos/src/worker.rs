@@ -7,6 +7,7 @@ mod observations;
 mod ops;
 mod request;
 mod section;
+mod stalls;
 
 use std::io::{self, BufRead as _, Write as _};
 use std::sync::Arc;
@@ -33,7 +34,7 @@ pub use section::Section;
 pub struct Worker {
     config: WorkerConfig,
     locks: LockManager,
-    journal: Journal,
+    journal: Arc<Journal>,
     register: RegisterClient,
     counters: Counters,
     requests: AtomicU64,
@@ -81,7 +82,8 @@ pub fn work() -> io::Result<()> {
     let mut lines = io::stdin().lock().lines();
     let mut line = || lines.next().ok_or(io::ErrorKind::UnexpectedEof)?;
     let config: WorkerConfig = serde_json::from_str(&line()?)?;
-    let journal = Journal::create(&config.journal, config.process)?;
+    let journal = Arc::new(Journal::create(&config.journal, config.process)?);
+    stalls::watch(Arc::clone(&journal));
     let register = RegisterClient::new(config.register.clone(), config.process);
     let counters = Counters::open(&config.counters)?;
     let before = leaks::Baseline::now()?;

@@ -125,6 +125,12 @@ pub enum EventKind {
     },
     /// The process is paused (`true`) or resumed (`false`). A paused process meets no deadlines.
     Paused(bool),
+    /// A thread of the process that does nothing else was woken so much too late: the machine is
+    /// busy. The process meets its deadlines later by as much.
+    Stalled {
+        /// When it was due. The event is when it ran.
+        since: Nanos,
+    },
     /// The process was killed.
     Crashed,
     /// A fault of the server or the network, as text.
@@ -171,6 +177,7 @@ impl EventKind {
             | Self::CounterUpdate { request, .. } => Some(request),
             Self::CounterTotal { .. }
             | Self::Paused(_)
+            | Self::Stalled { .. }
             | Self::Crashed
             | Self::Fault(_)
             | Self::Leak { .. } => None,

@@ -22,9 +22,9 @@
 //! | [`SiblingExclusion`](Property::SiblingExclusion) | all runs | `check/reentry.rs` |
 //! | [`FencedRegister`](Property::FencedRegister) | all runs | `check/register.rs` |
 //! | [`UnfencedCounter`](Property::UnfencedCounter) | lossless runs, keys without a write past its lease | `check/counter.rs` |
-//! | [`Deadline`](Property::Deadline) | all runs, except during pauses and crashes | `check/deadlines.rs` |
+//! | [`Deadline`](Property::Deadline) | all runs, except during pauses, stalls and crashes | `check/deadlines.rs` |
 //! | [`MustSucceed`](Property::MustSucceed) | all runs, except during pauses and crashes | `check/deadlines.rs` |
-//! | [`LossReported`](Property::LossReported) | all runs, except during pauses and crashes | `check/loss.rs` |
+//! | [`LossReported`](Property::LossReported) | all runs, except during pauses, stalls and crashes | `check/loss.rs` |
 //! | [`Takeover`](Property::Takeover) | after the last fault, crash or pause, if [`Rules::takeover`] | `check/takeover.rs` |
 //! | [`BoundedBypass`](Property::BoundedBypass) | if [`Rules::max_bypass`], except during pauses and crashes | `check/bypass.rs` |
 //! | [`NoLeak`](Property::NoLeak) | all runs | `check/leaks.rs` |

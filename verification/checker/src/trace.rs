@@ -112,6 +112,7 @@ impl<'a> Trace<'a> {
             }
             EventKind::Paused(true) => "is paused".to_owned(),
             EventKind::Paused(false) => "is resumed".to_owned(),
+            EventKind::Stalled { since } => format!("has not run since {}", self.time(*since)),
             EventKind::Crashed => "crashes".to_owned(),
             EventKind::Fault(text) => text.clone(),
             EventKind::Leak { resource, count } => format!("leaks {resource}: {count}"),
@@ -133,7 +134,10 @@ fn reason(why: Refusal) -> &'static str {
 fn actor(event: &Event) -> String {
     match event.kind {
         EventKind::Fault(_) | EventKind::CounterTotal { .. } => String::new(),
-        EventKind::Paused(_) | EventKind::Crashed | EventKind::Leak { .. } => {
+        EventKind::Paused(_)
+        | EventKind::Stalled { .. }
+        | EventKind::Crashed
+        | EventKind::Leak { .. } => {
             format!("p{}", event.process)
         }
         _ => format!("p{}/t{}", event.process, event.task),
@@ -144,6 +148,7 @@ fn fault(kind: &EventKind) -> &'static str {
     match kind {
         EventKind::Fault(_) => "FAULT",
         EventKind::Paused(_) => "PAUSE",
+        EventKind::Stalled { .. } => "STALL",
         EventKind::Crashed => "CRASH",
         EventKind::LossReported { .. } => "lost",
         _ => "",

@@ -57,6 +57,22 @@ fn pauses_in_close_succession_count_as_one() {
 }
 
 #[test]
+fn what_stalls_take_of_the_slack_is_added() {
+    let refused = |stalls: &[(u64, u64)], at| {
+        let waits = History::new().requests_until(0, 101, Some(20));
+        let stalled = |history: History, &(from, to)| history.stalled(from, to, 1);
+        stalls.iter().fold(waits, stalled).refused(at, 101)
+    };
+    refused(&[], 30).passes();
+    refused(&[(5, 15)], 31).breaks(Property::Deadline);
+    refused(&[(5, 24)], 34).passes();
+    refused(&[(5, 24)], 35).breaks(Property::Deadline);
+    refused(&[(22, 26), (33, 40)], 41).passes();
+    refused(&[(22, 26), (33, 40)], 42).breaks(Property::Deadline);
+    refused(&[(31, 131)], 31).breaks(Property::Deadline);
+}
+
+#[test]
 fn a_request_that_had_to_succeed_but_failed_is_found() {
     History::new().must_get(0, 101).refused(10, 101).breaks(Property::MustSucceed);
     History::new().must_get(0, 101).acquires(10, 101, 7).releases(20, 101).passes();

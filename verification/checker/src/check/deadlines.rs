@@ -1,8 +1,8 @@
 //! Every acquire ends by its deadline plus slack, and with a hold where that is certain.
 //!
 //! A paused process meets no deadlines: if it is paused when the end is due, the end is due at the
-//! resumption plus slack. A process that crashed before the end was due is exempt. A request
-//! without a deadline has to end eventually.
+//! resumption plus slack. A process that stalls has the slack beside its stalls. One that crashed
+//! before the end was due is exempt. A request without a deadline has to end eventually.
 
 use super::Findings;
 use crate::event::Nanos;
@@ -21,7 +21,7 @@ fn check_deadline(findings: &mut Findings<'_>, index: u32) {
     let (record, slack) = (run.request(index), findings.rules.slack);
     let waited = run.waited_until(record);
     let due = match record.deadline {
-        Some(deadline) => run.process(record).due(deadline.saturating_add(slack), slack),
+        Some(deadline) => run.process(record).due(deadline, slack),
         None if run.process(record).is_paused() => None,
         None => Some(Nanos::MAX),
     };

@@ -1,8 +1,8 @@
 //! A loss is reported before the lease expires, and is permanent.
 //!
 //! The lease expires at the latest instant that `Acquired` and `Extended` have recorded inside the
-//! hold. By then, plus slack, the hold is released or one of its users is notified. Pauses and
-//! crashes exempt a holder as they do an acquire. A lost hold never becomes valid again.
+//! hold. By then, plus slack, the hold is released or one of its users is notified. Pauses, stalls
+//! and crashes exempt a holder as they do an acquire. A lost hold never becomes valid again.
 
 use super::Findings;
 use crate::property::Property;
@@ -33,7 +33,7 @@ fn check_notified(findings: &mut Findings<'_>, request: u32) {
     if ended.is_some_and(|ended| ended <= hold.until) {
         return;
     }
-    let Some(due) = run.process(record).due(hold.until.saturating_add(slack), slack) else {
+    let Some(due) = run.process(record).due(hold.until, slack) else {
         return;
     };
     if ended.is_some_and(|ended| ended <= due) {

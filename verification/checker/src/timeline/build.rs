@@ -89,6 +89,10 @@ impl<'a> Builder<'a> {
             EventKind::Leak { .. } => self.run.leaks.push(event),
             EventKind::Fault(_) => self.run.last_disturbance = Some(at),
             EventKind::Paused(_) | EventKind::Crashed => self.disturb(event),
+            EventKind::Stalled { since } => {
+                let process = self.process(event.process);
+                self.run.processes[process as usize].record_stall(*since, at);
+            }
         }
     }
 

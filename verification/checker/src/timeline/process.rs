@@ -1,11 +1,13 @@
 use crate::event::Nanos;
 
-/// A process: its crashes and pauses.
+/// A process: its crashes, pauses and stalls.
 pub(crate) struct Process {
     pub(crate) name: u32,
     crashes: Vec<Nanos>,
     /// Start and end, in order. The last one ends at [`NEVER`] while the process is paused.
     pauses: Vec<(Nanos, Nanos)>,
+    /// In order.
+    stalls: Vec<(Nanos, Nanos)>,
 }
 
 /// The end of a pause that has none.
@@ -13,7 +15,7 @@ const NEVER: Nanos = Nanos::MAX;
 
 impl Process {
     pub(crate) fn new(name: u32) -> Self {
-        Self { name, crashes: Vec::new(), pauses: Vec::new() }
+        Self { name, crashes: Vec::new(), pauses: Vec::new(), stalls: Vec::new() }
     }
 
     pub(crate) fn crashes(&self) -> usize {
@@ -51,6 +53,10 @@ impl Process {
         }
     }
 
+    pub(crate) fn record_stall(&mut self, from: Nanos, to: Nanos) {
+        self.stalls.push((from, to));
+    }
+
     /// Joins pauses that are no more than the slack apart: the process has no time to act between
     /// them.
     pub(crate) fn join_pauses(&mut self, slack: Nanos) {
@@ -63,9 +69,16 @@ impl Process {
         });
     }
 
-    /// The due time of an action after pauses are taken into account; `None` if the process stays
-    /// paused.
-    pub(crate) fn due(&self, due: Nanos, slack: Nanos) -> Option<Nanos> {
+    /// When an action is due that has this deadline, with the slack, after pauses and stalls are
+    /// taken into account; `None` if the process stays paused. What a stall takes of the slack is
+    /// added.
+    pub(crate) fn due(&self, deadline: Nanos, slack: Nanos) -> Option<Nanos> {
+        let mut due = deadline.saturating_add(slack);
+        for &(from, to) in self.stalls.iter().filter(|&&(_, to)| to > deadline) {
+            if from <= due {
+                due = due.saturating_add(to - from.max(deadline));
+            }
+        }
         let done = self.pauses.partition_point(|pause| pause.1.saturating_add(slack) <= due);
         match self.pauses.get(done) {
             Some(&(from, _)) if from > due => Some(due),

@@ -130,6 +130,10 @@ impl History {
         self.at(ms, process, EventKind::Paused(false))
     }
 
+    pub fn stalled(self, from: u64, to: u64, process: u32) -> Self {
+        self.at(to, process, EventKind::Stalled { since: from * MS })
+    }
+
     pub fn crashed(self, ms: u64, process: u32) -> Self {
         self.at(ms, process, EventKind::Crashed)
     }
