@@ -67,6 +67,9 @@ fn a_hold_takes_1200_bytes_and_a_waiting_call_500() {
     for number in 0..HOLDS {
         guards.push(locks.mutex(format!("own:{number}")).acquire_blocking().unwrap());
     }
+    // The keeper frees some of what the calls needed.
+    let what = format!("a hold takes {BYTES_PER_HOLD} bytes, not {}", each(before, HOLDS));
+    eventually(LIMIT, &what, || each(before, HOLDS) <= BYTES_PER_HOLD);
     let per_hold = each(before, HOLDS);
     drop(guards);
     eventually(LIMIT, "all are released", || traces(&server).is_empty());
@@ -89,6 +92,5 @@ fn a_hold_takes_1200_bytes_and_a_waiting_call_500() {
     drop(holder);
 
     println!("bytes of heap: {per_hold} per hold, {left} left of each, {per_waiter} per waiter");
-    assert!(per_hold <= BYTES_PER_HOLD, "{per_hold} bytes per hold");
     assert!(per_waiter <= BYTES_PER_WAITER, "{per_waiter} bytes per waiter");
 }
