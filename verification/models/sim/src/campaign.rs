@@ -50,8 +50,8 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    /// Runs it. `progress` is called for each plan that is done.
-    pub fn run(&self, progress: impl Fn(u64) + Sync) -> Outcome {
+    /// Runs it. `progress` is called for each seed that is done.
+    pub fn run(&self, progress: impl Fn(u64, &Outcome) + Sync) -> Outcome {
         let next = AtomicU64::new(self.seeds.start);
         let outcome = Mutex::new(Outcome::default());
         thread::scope(|scope| {
@@ -63,21 +63,20 @@ impl Campaign {
     }
 
     /// Runs plans until none is left or enough have failed.
-    fn work(&self, next: &AtomicU64, outcome: &Mutex<Outcome>, progress: &impl Fn(u64)) {
+    fn work(&self, next: &AtomicU64, outcome: &Mutex<Outcome>, progress: &impl Fn(u64, &Outcome)) {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= self.seeds.end {
                 return;
             }
             let plan = Plan::generate(seed);
-            if self.cluster && plan.nodes == 1 {
-                progress(1);
-                continue;
-            }
-            let trial = Trial::of(&plan);
+            let is_run = !self.cluster || plan.nodes > 1;
+            let trial = is_run.then(|| Trial::of(&plan));
             let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
-            outcome.add(&plan, trial);
-            progress(1);
+            if let Some(trial) = trial {
+                outcome.add(&plan, trial);
+            }
+            progress(seed, &outcome);
             if outcome.findings.len() >= self.enough {
                 return;
             }

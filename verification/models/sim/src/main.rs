@@ -73,6 +73,9 @@ fn print_trace(plan: &Plan, trial: &Trial) {
     }
 }
 
+/// How many seeds a run that shows no bar is silent for.
+const LINE_EVERY: u64 = 100_000;
+
 /// Runs many.
 fn run(options: &Options) -> bool {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -87,7 +90,14 @@ fn run(options: &Options) -> bool {
     let style = ProgressStyle::with_template(style).expect("the template is valid");
     let bar = ProgressBar::new(options.schedules).with_style(style);
     let start = Instant::now();
-    let outcome = campaign.run(|done| bar.inc(done));
+    let outcome = campaign.run(|seed, outcome| {
+        bar.inc(1);
+        // A long run is often read in a file, before its end.
+        if bar.is_hidden() && (seed + 1).is_multiple_of(LINE_EVERY) {
+            print!("to seed {seed}: ");
+            print_outcome(outcome);
+        }
+    });
     bar.finish_and_clear();
     print_outcome(&outcome);
     println!(
@@ -96,10 +106,6 @@ fn run(options: &Options) -> bool {
         campaign.seeds.end - 1,
         start.elapsed()
     );
-    for finding in &outcome.findings {
-        let Finding { seed, property, after } = finding;
-        println!("violation: seed {seed}, property {property}, after {after} schedules");
-    }
     if let Some(first) = outcome.findings.first().filter(|_| !options.no_shrink) {
         replay(first.seed, false);
     }
@@ -114,6 +120,9 @@ fn print_outcome(outcome: &Outcome) {
         findings.len()
     );
     print_report(report);
+    for Finding { seed, property, after } in findings {
+        println!("violation: seed {seed}, property {property}, after {after} schedules");
+    }
 }
 
 fn print_report(report: &Report) {

@@ -12,7 +12,7 @@ const SCHEDULES: u64 = 20_000;
 #[test]
 fn twenty_thousand_schedules_violate_no_property() {
     let campaign = Campaign { seeds: 1..SCHEDULES + 1, cluster: false, jobs: 2, enough: 1 };
-    let outcome = campaign.run(|_| {});
+    let outcome = campaign.run(|_, _| {});
     assert!(outcome.findings.is_empty(), "{:?}", outcome.findings);
     assert_eq!(outcome.schedules, SCHEDULES);
     // Checks that the schedules are hard enough, and that most of them are lossless.
