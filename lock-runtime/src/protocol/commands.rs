@@ -57,6 +57,7 @@ pub(crate) enum CommandKind {
     Wait(u32),
     Subscribe(Slot),
     Open(Slot),
+    NoteTokens(Slot),
 }
 
 /// Requests that wait to be sent, each kind in its order.
@@ -295,10 +296,13 @@ impl Protocol {
     /// The answer to [`Output::PutBack`]: the owner of the section that runs under the hold; `None`
     /// if none does. The hold is lost then.
     pub fn put_back(&mut self, now: Timestamp, id: RequestId, owner: Option<OwnerInfo>) {
+        let slot = self.requests.get(&id).and_then(|request| request.slot);
         let begun = self.update(now, id, |request, cx| request.begin_put_back(cx, owner.is_some()));
-        let (Some((fences, masters)), Some(owner)) = (begun.flatten(), owner) else { return };
+        let (Some((fences, masters)), Some(owner)) = (begun.flatten(), owner) else {
+            return slot.map_or((), |slot| self.note_tokens(now, slot));
+        };
         let Some(request) = self.requests.get(&id) else { return };
-        let (key, slot) = (Arc::clone(&request.key), request.slot);
+        let key = Arc::clone(&request.key);
         let ttl = request.ttl_to_reclaim(now);
         let lease = self.timing.server_ttl(ttl);
         if let Some(slot) = slot
@@ -475,7 +479,7 @@ impl Protocol {
             }
             (CommandKind::RaiseMaxLease, Ok(Reply::MaxLeaseRaised))
             | (CommandKind::Subscribe(_), Ok(Reply::Subscribed))
-            | (CommandKind::Open(_), Ok(Reply::Opened)) => {}
+            | (CommandKind::Open(_) | CommandKind::NoteTokens(_), Ok(Reply::Opened)) => {}
             (CommandKind::CountReplicas, Ok(Reply::OnlineReplicas(online))) => {
                 self.set_online_replicas(now, online);
             }
@@ -552,7 +556,7 @@ impl Protocol {
             CommandKind::Probe(id) => self.probe_failed(now, *id),
             CommandKind::Subscribe(slot) => self.subscribe_failed(now, *slot, error),
             // What was sent behind it fails for the same reason.
-            CommandKind::Open(_) => {}
+            CommandKind::Open(_) | CommandKind::NoteTokens(_) => {}
             CommandKind::RaiseMaxLease => self.announcement_failed(now, error),
             // Without an answer nothing can be confirmed on this connection.
             CommandKind::Wait(_) | CommandKind::CountReplicas => {

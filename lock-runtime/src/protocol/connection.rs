@@ -294,6 +294,7 @@ impl Protocol {
     fn repeat_releases(&mut self, now: Timestamp, down_since: Timestamp) {
         if std::mem::take(&mut self.primary.changed) {
             self.primary.miss_ended(down_since);
+            self.note_granted_tokens(now);
         }
         self.repeat_missed(now);
     }
@@ -304,7 +305,11 @@ impl Protocol {
             if !std::mem::take(missed) {
                 continue;
             }
-            let request = self.request_ref(Arc::clone(key), *id, self.slot_of(key));
+            let slot = self.slot_of(key);
+            if let Some(slot) = slot {
+                self.note_tokens(now, slot);
+            }
+            let request = self.request_ref(Arc::clone(key), *id, slot);
             let keep = time_to_keep(*keep_until, now, &self.timing);
             let (fence, tombstone) = (Fence::ZERO, on_server.tombstone());
             let cancel = Command::Cancel { request, fence, tombstone, keep };

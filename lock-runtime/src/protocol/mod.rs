@@ -58,7 +58,7 @@ use crate::protocol::deadlock::Probes;
 use crate::protocol::node::NodeState;
 use crate::protocol::replicas::Confirmations;
 use crate::protocol::request::{CommandId, Failure, Output, ReleaseOutcome, RequestParams};
-use crate::protocol::state::{Context, Next, OnServer, Phase, Reachability, RequestState};
+use crate::protocol::state::{Context, Next, OnServer, Reachability, RequestState};
 use crate::protocol::timing::{Timers, Timing, earliest};
 use crate::types::fence::{Fence, HighestFence};
 use crate::types::request_id::{RequestId, RequestMap};
@@ -270,8 +270,7 @@ impl Protocol {
 
     /// The requests that are being released or cancelled.
     pub fn releasing(&self) -> impl Iterator<Item = RequestId> {
-        let is_ending = |request: &RequestState| matches!(request.phase, Phase::Releasing(_));
-        self.requests.iter().filter(move |(_, request)| is_ending(request)).map(|(&id, _)| id)
+        self.requests.iter().filter(|(_, request)| request.is_releasing()).map(|(&id, _)| id)
     }
 
     /// Why this request is still waiting. Local waiters behind it report the same reason.

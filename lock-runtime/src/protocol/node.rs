@@ -10,7 +10,7 @@
 //! a hold of the slot on to another caller of its own: most locks are free, and then nobody has to
 //! be notified.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -293,12 +293,47 @@ impl Protocol {
     /// Opens the tokens of a slot for this master, unless that is under way. A failover is waited
     /// out from when it was connected to, not from when a slot is first used after that.
     pub(crate) fn open_tokens(&mut self, now: Timestamp, slot: Slot) {
-        let Some(node) = &self.node else { return };
         let is_same = |kind: &CommandKind| matches!(kind, CommandKind::Open(of) if *of == slot);
-        if self.in_flight.values().any(|sent| is_same(&sent.kind)) {
-            return;
+        if !self.in_flight.values().any(|sent| is_same(&sent.kind)) {
+            let grace = self.grace_left(now);
+            self.send_open(now, CommandKind::Open(slot), slot, Some(grace));
         }
-        let (floor, grace) = (node.context.fences.get(slot), self.grace_left(now));
+    }
+
+    /// Notes the tokens of a slot that this process has seen, and opens none. A failover may have
+    /// lost all that its master did in a slot, also that it opened the tokens. If the slot then
+    /// went back to the node that it had come from, that one would go on below them.
+    pub(crate) fn note_tokens(&mut self, now: Timestamp, slot: Slot) {
+        let is_same = |kind: &CommandKind| match kind {
+            CommandKind::Open(of) | CommandKind::NoteTokens(of) => *of == slot,
+            _ => false,
+        };
+        if self.server.down_since.is_none()
+            && self.floor(Some(slot)) > Fence::ZERO
+            && !self.in_flight.values().any(|sent| is_same(&sent.kind))
+        {
+            self.send_open(now, CommandKind::NoteTokens(slot), slot, None);
+        }
+    }
+
+    /// What another master has granted may be unknown to this one. Renewals find that out of holds.
+    pub(crate) fn note_granted_tokens(&mut self, now: Timestamp) {
+        let requests = self.requests.values().filter(|request| request.is_beyond_renewal());
+        let slots: BTreeSet<_> = requests.filter_map(|request| request.slot).collect();
+        for slot in slots {
+            self.note_tokens(now, slot);
+        }
+    }
+
+    fn send_open(
+        &mut self,
+        now: Timestamp,
+        kind: CommandKind,
+        slot: Slot,
+        grace: Option<Duration>,
+    ) {
+        let Some(node) = &self.node else { return };
+        let floor = node.context.fences.get(slot);
         let open = OpenTokens {
             slot,
             floor,
@@ -307,7 +342,7 @@ impl Protocol {
             is_lost: floor > Fence::ZERO,
             living: node.context.living.get(),
         };
-        self.send(now, CommandKind::Open(slot), Command::Open(open));
+        self.send(now, kind, Command::Open(open));
     }
 
     /// What is left of the time that a failover is waited out.
@@ -492,7 +527,9 @@ impl Protocol {
             CommandKind::Renew { renewals, .. } => {
                 renewals.iter().find_map(|&(id, _)| self.slot_of_request(id))
             }
-            CommandKind::Subscribe(slot) | CommandKind::Open(slot) => Some(*slot),
+            CommandKind::Subscribe(slot)
+            | CommandKind::Open(slot)
+            | CommandKind::NoteTokens(slot) => Some(*slot),
             CommandKind::Probe(_)
             | CommandKind::RaiseMaxLease
             | CommandKind::CountReplicas

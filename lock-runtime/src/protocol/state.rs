@@ -392,6 +392,19 @@ impl RequestState {
         matches!(self.phase, Phase::Held(_))
     }
 
+    pub(crate) const fn is_releasing(&self) -> bool {
+        matches!(self.phase, Phase::Releasing(_))
+    }
+
+    /// Whether it has had the lock, and no renewal asks whether the server still knows that.
+    pub(crate) const fn is_beyond_renewal(&self) -> bool {
+        match &self.phase {
+            Phase::Waiting(_) => false,
+            Phase::Held(held) => held.renew_at.is_none(),
+            Phase::Lost | Phase::Releasing(_) => true,
+        }
+    }
+
     /// Whether it waits, and has queued on some connection.
     pub(crate) fn has_queued(&self) -> bool {
         self.waiting().is_some() && self.ticket.is_some()
@@ -809,9 +822,7 @@ impl RequestState {
                 self.contended(cx);
             }
             // Another server than the one that granted or renewed it may have missed it.
-            (Phase::Held(held), RenewalReply::NotHeld)
-                if held.mark != cx.mark && held.end().since(cx.now) > MIN_LEFT_TO_RECLAIM =>
-            {
+            (Phase::Held(held), RenewalReply::NotHeld) if held.mark != cx.mark => {
                 held.renewing = true;
                 cx.report(Output::PutBack(self.id));
             }
@@ -867,10 +878,11 @@ impl RequestState {
             return None;
         }
         let lost = (held.fences, [self.granted_by, held.mark]);
-        if !has_section {
+        let is_possible = has_section && held.end().since(cx.now) > MIN_LEFT_TO_RECLAIM;
+        if !is_possible {
             self.lost(cx, Loss::NotOnServer);
         }
-        has_section.then_some(lost)
+        is_possible.then_some(lost)
     }
 
     /// The server has put the hold back, or not.

@@ -115,8 +115,9 @@ pub struct OpenTokens {
     pub floor: Fence,
     /// The longest lease that any process may have been granted.
     pub max_lease: Duration,
-    /// How long a failover is waited out.
-    pub grace: Duration,
+    /// How long a failover is waited out. `None` opens no tokens of another master: the server only
+    /// notes that they are not the last ones, if the floor is above them.
+    pub grace: Option<Duration>,
     /// Whether missing tokens are lost. If not, the slot is new.
     pub is_lost: bool,
     /// The masters of the cluster: tokens of one of them have been migrated.
@@ -634,7 +635,12 @@ impl OpenTokens {
         call.word(&[&mark.text()]);
         call.number(floor.get());
         call.number(millis(*max_lease));
-        call.number(millis(*grace));
+        match grace {
+            Some(grace) => call.number(millis(*grace)),
+            None => {
+                call.word(&[b"-"]);
+            }
+        }
         call.number((*is_lost).into());
         for mark in &living[..] {
             call.word(&[&mark.text()]);

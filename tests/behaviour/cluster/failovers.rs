@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use distlock::{AfterFailover, LockManager};
+use distlock::{AfterFailover, LockGuard, LockManager};
 use testkit::{Cluster, eventually};
 
 use super::{assert_locks, key_on_each, manager};
@@ -115,9 +115,14 @@ fn a_hold_that_a_crash_lost_is_claimed_again_or_fenced() {
     let replica = all.crash_with_loss(0, |_| {
         held = Some(locks.mutex(&key).acquire_blocking().unwrap());
     });
-    let held = held.unwrap();
     all.wait_for_primary(replica);
-    let next = other.mutex(&key).wait(LIMIT);
+    assert_claimed_again(held.unwrap(), &other);
+}
+
+/// The hold is put back before the other process gets the lock, under a higher token.
+#[cfg(target_os = "linux")]
+fn assert_claimed_again(held: LockGuard, other: &LockManager) {
+    let next = other.mutex(held.key()).wait(LIMIT);
     thread::scope(|scope| {
         let waiter = scope.spawn(|| next.acquire_blocking().unwrap());
         eventually(LIMIT, "the hold is claimed or lost", || {
@@ -130,6 +135,53 @@ fn a_hold_that_a_crash_lost_is_claimed_again_or_fenced() {
         held.release_blocking().unwrap();
         assert!(waiter.join().unwrap().fence() > fence);
     });
+}
+
+/// The slot of this key moves to node 1, whose replica takes its place without what the node has
+/// done in the slot since.
+#[cfg(target_os = "linux")]
+fn move_to_a_node_that_crashes<T>(all: &Cluster, key: &str, meanwhile: impl FnOnce() -> T) -> T {
+    let mut done = None;
+    all.migrate(all.slot_of(key), 1);
+    until_copied(all, 1);
+    let replica = all.crash_with_loss(1, |_| done = Some(meanwhile()));
+    all.wait_for_primary(replica);
+    done.unwrap()
+}
+
+/// The replica has the tokens of node 0 alone, as if the slot had just come from there.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_hold_is_claimed_again_although_its_slot_had_moved_just_before_the_crash() {
+    let all = Cluster::start().unwrap();
+    let (locks, other) = (manager(&all), manager(&all));
+    let key = key_of_first(&all);
+    assert_locks(&locks, &key);
+    assert_locks(&other, &key);
+    let held =
+        move_to_a_node_that_crashes(&all, &key, || locks.mutex(&key).acquire_blocking().unwrap());
+    assert_claimed_again(held, &other);
+}
+
+/// Node 0 finds its own tokens, in which nothing tells that node 1 has drawn later ones.
+#[cfg(target_os = "linux")]
+#[test]
+fn tokens_rise_although_a_slot_returns_from_a_node_that_crashed() {
+    let all = Cluster::start().unwrap();
+    let locks = manager(&all);
+    let [key, neighbour, _] = key_on_each(&all);
+    assert_locks(&locks, &key);
+    let fence = move_to_a_node_that_crashes(&all, &key, || {
+        let guard = locks.mutex(&key).acquire_blocking().unwrap();
+        let fence = guard.fence();
+        guard.release_blocking().unwrap();
+        fence
+    });
+    // On the new connection.
+    assert_locks(&locks, &neighbour);
+    all.migrate(all.slot_of(&key), 0);
+    let next = manager(&all).mutex(&key).wait(LIMIT).acquire_blocking().unwrap();
+    assert!(next.fence() > fence, "{} after {fence}", next.fence());
 }
 
 /// Tokens are higher than those of the old primary, also of those that the replica has not seen.

@@ -34,6 +34,8 @@ use crate::wire::command::{
     Acquire, Command, OpenTokens, PROBE_LIMIT, PROBE_TTL, Probe, RegisteredWait, Renewal,
     RequestRef, WaitTarget,
 };
+#[cfg(distlock_verification)]
+use crate::wire::keyspace::Mark;
 use crate::wire::keyspace::{EVERYONE, Keyspace, WAITER_LEASE};
 use crate::wire::reply::{
     BlockedRequest, BlockedWait, LockState, Notification, Page, ProbeReply, RenewalReply, Reply,
@@ -192,6 +194,7 @@ impl MemoryStore {
         let announced = self.max_lease.max(self.stored_max_lease);
         let lost = connected_before || min_fence > Fence::ZERO || !announced.is_zero();
         let known = max_lease.max(announced);
+        let failover_grace = Some(failover_grace);
         self.open(now_us, Opening { min_fence, lease: known, failover_grace, lost });
         if known > self.max_lease.min(self.stored_max_lease) {
             self.raise(known, publish);
@@ -395,6 +398,13 @@ impl MemoryStore {
         self.slots.get(&slot).is_some_and(|tokens| !tokens.is_missing())
     }
 
+    /// The mark of the master that draws the tokens of a slot.
+    #[cfg(distlock_verification)]
+    #[must_use]
+    pub fn drawn_by(&self, slot: Slot) -> Option<Mark> {
+        self.slots.get(&slot)?.drawn_by()
+    }
+
     /// Deletes the fence counter.
     #[cfg(distlock_verification)]
     pub fn delete_counter(&mut self) {
@@ -405,9 +415,19 @@ impl MemoryStore {
     /// to it before it sends anything else.
     #[cfg(any(test, distlock_verification))]
     pub fn promote(&mut self, mark: u32) {
-        let is_node = self.node.is_some();
+        self.set_mark(mark, self.node.is_some());
+    }
+
+    /// All slots are on another node from now on, which was its master from the beginning.
+    #[cfg(test)]
+    pub(crate) fn move_to(&mut self, mark: u32) {
+        self.set_mark(mark, false);
+    }
+
+    #[cfg(any(test, distlock_verification))]
+    fn set_mark(&mut self, mark: u32, was_replica: bool) {
         self.slots.values_mut().chain([&mut self.counter]).for_each(|tokens| {
-            tokens.promote(mark.into(), is_node);
+            tokens.promote(mark.into(), was_replica);
         });
     }
 

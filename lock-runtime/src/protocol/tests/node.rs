@@ -272,8 +272,8 @@ fn tokens_of_another_master_are_opened_and_the_acquire_sent_again_behind_that() 
     assert_eq!(open.living[..], marks);
     assert!(!open.is_lost);
     // What is left of the two seconds since the connection was made.
-    assert_eq!(open.grace, Duration::from_millis(1_500));
-    assert_eq!(unopened(&mut node(&context, 1), 3600.0).grace, Duration::ZERO);
+    assert_eq!(open.grace, Some(Duration::from_millis(1_500)));
+    assert_eq!(unopened(&mut node(&context, 1), 3600.0).grace, Some(Duration::ZERO));
 }
 
 #[test]
@@ -650,15 +650,26 @@ fn what_ended_before_a_failover_ends_again_and_a_migration_repeats_nothing() {
         assert_eq!(moved.ids().count(), 0);
         new.adopt(at(2.1), moved);
         let sent = commands(&mut new);
-        let repeated = matches!(&sent[..], [Command::Cancel { request, .. }] if request.id == ID);
-        assert_eq!((repeated, sent.len()), (is_failover, usize::from(is_failover)), "{sent:?}");
+        assert_eq!((is_repeated(&sent), sent.is_empty()), (is_failover, !is_failover), "{sent:?}");
         // The next failover finds it there.
         new.disconnected(at(3.0), "reset".to_owned());
         new.set_mark(Mark::from(3));
         new.connected(at(3.5), BOUND);
         let sent = commands(&mut new);
-        assert!(matches!(&sent[..], [Command::Cancel { request, .. }] if request.id == ID));
+        assert!(is_repeated(&sent), "{sent:?}");
     }
+}
+
+/// Whether request 1 ends again, where its token is noted before.
+fn is_repeated(sent: &[Command]) -> bool {
+    let [Command::Open(open), Command::Cancel { request, .. }] = sent else { return false };
+    is_note(open) && request.id == ID
+}
+
+/// Whether this only notes token 10.
+fn is_note(open: &OpenTokens) -> bool {
+    let is_known = open.slot == slot() && open.is_lost && open.floor == Fence::new(10);
+    is_known && open.grace.is_none()
 }
 
 #[test]
@@ -675,7 +686,68 @@ fn what_a_failover_may_have_lost_ends_again_as_soon_as_there_is_a_connection() {
     assert_eq!(drain(&mut new), []);
     new.connected(at(2.2), BOUND);
     let sent = commands(&mut new);
-    assert!(matches!(&sent[..], [Command::Cancel { request, .. }] if request.id == ID), "{sent:?}");
+    assert!(is_repeated(&sent), "{sent:?}");
+}
+
+/// The slot may go back to the node that it had come from before anything else is asked there.
+#[test]
+fn a_token_that_a_failover_may_have_lost_is_noted_on_the_new_master_unless_its_hold_is_put_back() {
+    let held = || {
+        let context = context();
+        let mut old = node(&context, 1);
+        hold(&mut old);
+        (old, unconnected(&context, 2))
+    };
+    let fail_over = |from: &mut Protocol, to: &mut Protocol, now: f64| {
+        from.disconnected(at(now), "reset".to_owned());
+        drain(from);
+        move_slot(from, to, now);
+        to.connected(at(now), BOUND);
+    };
+    let is_note =
+        |output: &Output| matches!(output, Output::Send(_, Command::Open(open)) if is_note(open));
+    // Its release was under way.
+    let (mut old, mut new) = held();
+    old.release(at(1.5), ID);
+    fail_over(&mut old, &mut new, 1.6);
+    assert_eq!(drain(&mut new).iter().filter(|output| is_note(output)).count(), 1);
+    // It was lost before, and its section runs on.
+    let (mut old, mut new) = held();
+    old.renew_now(at(1.5), ID, TTL);
+    old.tick(at(1.5));
+    let (id, _) = sent(&mut old);
+    old.reply(at(1.6), id, Ok(Reply::Renewed(vec![RenewalReply::NotHeld])));
+    fail_over(&mut old, &mut new, 1.7);
+    assert_eq!(drain(&mut new).iter().filter(|output| is_note(output)).count(), 1);
+    // It is used and has time left, or not.
+    let almost_over = 1.0 + valid(TTL).as_secs_f64() - 0.2;
+    for (now, has_section) in [(2.0, true), (2.0, false), (almost_over, true)] {
+        let (mut old, mut new) = held();
+        fail_over(&mut old, &mut new, now);
+        let (id, _) = sent(&mut new);
+        new.reply(at(now), id, Ok(Reply::Renewed(vec![RenewalReply::NotHeld])));
+        assert_eq!(drain(&mut new), [Output::PutBack(ID)]);
+        new.put_back(at(now), ID, has_section.then(|| request(1).owner));
+        let outputs = drain(&mut new);
+        let is_reclaim = |output: &Output| matches!(output, Output::Send(_, Command::Reclaim(..)));
+        let is_put_back = outputs.iter().any(is_reclaim);
+        assert_eq!(is_put_back, has_section && now < almost_over, "{outputs:?}");
+        assert_eq!(outputs.iter().any(is_note), !is_put_back, "{outputs:?}");
+    }
+}
+
+#[test]
+fn nothing_is_noted_of_a_slot_in_which_no_token_was_seen() {
+    let context = context();
+    let (mut old, mut new) = (node(&context, 1), unconnected(&context, 2));
+    old.acquire(at(1.0), request(1));
+    old.release(at(1.1), ID);
+    drain(&mut old);
+    old.disconnected(at(1.2), "reset".to_owned());
+    move_slot(&mut old, &mut new, 1.2);
+    new.connected(at(1.3), BOUND);
+    let sent = commands(&mut new);
+    assert!(matches!(sent[..], [Command::Cancel { .. }]), "{sent:?}");
 }
 
 #[test]

@@ -12,7 +12,8 @@
 --     on such a server finds that its field is missing. The hash has one of two states:
 --       open     <mark>: the last token drawn
 --       waiting  w: '<mark> <kind> <since when, us> <how long, ms>', c: the highest token known,
---         b: '<mark> <last token>' of the master that drew before, if there was one
+--         b: '<mark> <last token>' of the master that drew before, if there was one. With '-' for
+--         the mark no master may draw before it has opened the tokens.
 --     Nothing is drawn while it waits. The kind says what for: FAILOVER, in which holders may put
 --     back holds that the new master does not know (reclaim.lua), or LOSS of data, in which the
 --     longest lease of before may last for so long.

@@ -6,17 +6,21 @@
 -- when a command finds that its tokens are not those of this master.
 -- KEYS: tokens   ARGV: mark, floor, longest lease ms, grace after a failover ms, 1 if the server is
 -- known to have had data, the marks of other masters of the cluster: a slot with tokens of those
--- alone was migrated, by which nothing is lost
+-- alone was migrated, by which nothing is lost unless the floor is above them, or this master was
+-- promoted meanwhile
+-- With '-' for the grace period it opens no tokens of another master. It closes those that are
+-- below the floor: the last ones were drawn by a master that has failed, and a slot that goes back
+-- to the one before that would show no trace of it.
 -- Answers the kind of what is waited for, else ''. UNOPENED if this master has another mark by now.
 local FENCE, MARK, now = KEYS[1], ARGV[1], clock()
-local lease, grace = tonumber(ARGV[3]), tonumber(ARGV[4])
+local floor, lease, grace = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 -- A connection may outlast the time in which its server is a replica, and so may its tokens.
 local id = SHARDED and replid('')
 if id and 'm' .. string.sub(id, 1, 8) ~= MARK then
   return redis.error_reply('UNOPENED this connection was made to another primary')
 end
 
-local fields, issued = redis.call('HGETALL', FENCE), tonumber(ARGV[2])
+local fields, issued = redis.call('HGETALL', FENCE), 0
 local waits, drawn, migrated, living = nil, nil, #fields > 0, {}
 for master = 6, #ARGV do
   living[ARGV[master]] = true
@@ -38,10 +42,17 @@ for field = 1, #fields, 2 do
 end
 
 local kind, since, bound = waits_for(waits, MARK)
+local is_behind = floor > issued
+issued = math.max(issued, floor)
 if kind then
   since = math.min(since, now)
+elseif #fields > 0 and not grace then
+  if is_behind then
+    close_tokens(FENCE, fields, waits, issued, drawn)
+  end
+  return ''
 elseif #fields > 0 then
-  if migrated then
+  if migrated and not is_behind and (grace == 0 or not was_promoted()) then
     -- Nothing was lost, and what the other master waits for goes on.
     kind, since, bound = waits_for(waits, string.match(waits or '', '^%S+'))
     since, bound, grace = math.min(since or now, now), bound or 0, 0
@@ -61,7 +72,7 @@ else
   redis.call('HSET', FENCE, MARK, string.format('%d', math.max(start(now), issued + 1)))
   return ''
 end
-bound = math.max(bound, kind == LOSS and lease or grace)
+bound = math.max(bound, kind == LOSS and lease or grace or 0)
 if bound == 0 then
   replace_tokens(FENCE, fields, MARK, string.format('%d', issued))
   return ''

@@ -22,13 +22,15 @@ local waits, issued, before = unpack(redis.call('HMGET', FENCE, 'w', 'c', 'b'))
 -- Why a slot of a cluster is without tokens of this master, which has thus granted nothing in it:
 -- they are those of another master. If that one has drawn the token of this hold or a later one, as
 -- far as it was copied, then the grant of the hold was copied too, and has ended since.
+local fields, drawn
 local function unopened()
-  local fields = redis.call('HGETALL', FENCE)
+  fields, drawn = redis.call('HGETALL', FENCE), before
   for field = 1, #fields, 2 do
     local name, last = fields[field], tonumber(fields[field + 1])
     if name == MARK or (last and name ~= 'c' and last >= tonumber(ARGV[3])) then
       return nil
     end
+    drawn = last and name ~= 'c' and name .. ' ' .. fields[field + 1] or drawn
   end
   return waits and string.match(waits, '^%S+ (%a) ') or (#fields > 0 and FAILOVER or nil)
 end
@@ -46,7 +48,12 @@ elseif value then
   return other and tonumber(other) < tonumber(ARGV[3]) and 2 or 0
 end
 -- First, so that no refusal leaves a hold whose token is above what is known.
-redis.call('HSET', FENCE, 'c', string.format('%d', math.max(issued or 0, ARGV[6])))
+issued = math.max(issued or 0, ARGV[6])
+if fields then
+  close_tokens(FENCE, fields, waits, issued, drawn)
+else
+  redis.call('HSET', FENCE, 'c', string.format('%d', issued))
+end
 redis.call('ZREM', QUEUE, id)
 redis.call('HDEL', WAITERS, id)
 local flag = redis.call('ZCOUNT', QUEUE, 0, '+inf') > 0 and 'dl1w' or 'dl1-'

@@ -42,6 +42,13 @@ local function wait_for(name, before, mark, kind, since, bound, issued, drawn)
   end
 end
 
+-- Has nobody draw from the tokens before they are opened: not this master, whose they are not, nor
+-- the one whose they are, if the slot comes back to it. `waits` is what they wait for.
+local function close_tokens(name, before, waits, issued, drawn)
+  local kind, since, bound = string.match(waits or '', '^%S+ (%a) (%d+) (%d+)$')
+  wait_for(name, before, '-', kind or FAILOVER, since or 0, bound or 0, issued, drawn)
+end
+
 -- What INFO shows as 'master_replid' or 'master_replid2', if the user may ask.
 local function replid(number)
   local info = redis.pcall('INFO', 'replication')
@@ -51,10 +58,15 @@ end
 -- No counter is further ahead of the clock of its master, in microseconds.
 local AHEAD_US = 1000000
 
+-- Whether this node was a replica before it became a master.
+local function was_promoted()
+  local before = SHARDED and replid('2')
+  return before and string.find(before, '[^0]')
+end
+
 -- Where the tokens of a new slot start at this instant. A master that was promoted starts above all
 -- that the one before it may draw: that one may not have heard of it yet, and the slot is new to
 -- both.
 local function start(now)
-  local before = SHARDED and replid('2')
-  return before and string.find(before, '[^0]') and now + AHEAD_US or now
+  return was_promoted() and now + AHEAD_US or now
 end

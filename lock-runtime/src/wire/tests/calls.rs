@@ -105,7 +105,7 @@ fn open_tokens() -> impl Strategy<Value = OpenTokens> {
             slot: Slot::new(slot).expect("a slot"),
             floor: Fence::new(floor),
             max_lease: WAITER_LEASE,
-            grace: Duration::from_millis(floor),
+            grace: Some(Duration::from_millis(floor)),
             is_lost,
             living: living.into_iter().map(Mark::from).collect(),
         },

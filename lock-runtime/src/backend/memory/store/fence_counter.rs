@@ -23,8 +23,6 @@ pub(crate) struct FenceCounter {
     /// It is a node of a cluster and was a replica before.
     was_promoted: bool,
     tokens: Tokens,
-    /// The highest token of the holds that were put back while the tokens are another master's.
-    put_back: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,7 +37,8 @@ enum Tokens {
 /// A failover or a loss of data that is waited out.
 #[derive(Clone, Copy, Debug)]
 struct TokenWait {
-    mark: Mark,
+    /// On which master. On none: they are to be opened first.
+    mark: Option<Mark>,
     kind: WaitKind,
     /// When it was noticed, in microseconds.
     since: u64,
@@ -81,7 +80,7 @@ impl FenceCounter {
             }
             (Some(fences), _) => self.loss(now, fences.first.get().saturating_sub(1)),
             (None, Tokens::Missing) => self.loss(now, 0),
-            (None, Tokens::Waiting(waiting)) if waiting.mark == self.mark => waiting,
+            (None, Tokens::Waiting(waiting)) if waiting.mark == Some(self.mark) => waiting,
             // The tokens are to be opened first.
             (None, _) => return Err(NoTokens { until_us: now, kind: WaitKind::Failover }),
         };
@@ -170,39 +169,47 @@ impl FenceCounter {
     ) -> Option<WaitKind> {
         let Opening { min_fence, lease, failover_grace, lost } = open;
         let (mark, now, min_fence) = (self.mark, now.micros(), min_fence.get());
-        let put_back = std::mem::take(&mut self.put_back);
         let top = |issued: u64| issued.max(min_fence).max(now.saturating_add(AHEAD));
         let failover = TokenWait {
-            mark,
+            mark: Some(mark),
             kind: WaitKind::Failover,
             since: now,
             bound: 0,
             issued: min_fence,
             drawn_before: None,
         };
-        let is_migrated = matches!(&self.tokens,
-            Tokens::Waiting(known) if known.mark != mark && living.contains(&known.mark));
+        let is_others = self.is_unopened();
+        let is_behind = min_fence > self.known();
+        let Some(mut grace) = failover_grace.or((!is_others).then_some(Duration::ZERO)) else {
+            if is_behind {
+                self.close(Fence::new(min_fence));
+            }
+            return None;
+        };
+        let failed = is_behind || self.was_promoted && !grace.is_zero();
+        let is_migrated =
+            !failed && is_others && self.drawn_by().is_some_and(|of| living.contains(&of));
         let wait = match self.tokens {
             Tokens::Open(of, _) if of == mark => return None,
-            Tokens::Open(of, last) if living.contains(&of) => {
-                self.tokens = Tokens::Open(mark, top(last.max(put_back)));
+            Tokens::Open(_, last) if is_migrated => {
+                self.tokens = Tokens::Open(mark, top(last));
                 return None;
             }
-            Tokens::Open(of, last) => TokenWait {
-                issued: top(last.max(put_back)),
-                drawn_before: Some((of, last)),
-                ..failover
-            },
-            Tokens::Waiting(known) if known.mark == mark => TokenWait {
+            Tokens::Open(of, last) => {
+                TokenWait { issued: top(last), drawn_before: Some((of, last)), ..failover }
+            }
+            Tokens::Waiting(known) if known.mark == Some(mark) => TokenWait {
                 since: known.since.min(now),
                 issued: known.issued.max(min_fence),
                 ..known
             },
             Tokens::Waiting(known) if is_migrated => {
-                TokenWait { mark, since: known.since.min(now), issued: top(known.issued), ..known }
+                grace = Duration::ZERO;
+                let (mark, since) = (Some(mark), known.since.min(now));
+                TokenWait { mark, since, issued: top(known.issued), ..known }
             }
             Tokens::Waiting(known) if known.kind == WaitKind::Loss => {
-                TokenWait { mark, since: now, issued: top(known.issued), ..known }
+                TokenWait { mark: Some(mark), since: now, issued: top(known.issued), ..known }
             }
             Tokens::Waiting(TokenWait { issued, drawn_before, .. }) => {
                 TokenWait { issued: top(issued), drawn_before, ..failover }
@@ -213,8 +220,7 @@ impl FenceCounter {
                 return None;
             }
         };
-        let failover_grace = if is_migrated { Duration::ZERO } else { failover_grace };
-        let bound = if wait.kind == WaitKind::Loss { lease } else { failover_grace };
+        let bound = if wait.kind == WaitKind::Loss { lease } else { grace };
         let wait = TokenWait { bound: wait.bound.max(micros(bound)), ..wait };
         if wait.bound == 0 {
             self.tokens = Tokens::Open(mark, wait.issued);
@@ -224,17 +230,45 @@ impl FenceCounter {
         Some(wait.kind)
     }
 
+    /// The highest token that the tokens themselves show.
+    const fn known(&self) -> u64 {
+        match self.tokens {
+            Tokens::Missing => 0,
+            Tokens::Open(_, last) => last,
+            Tokens::Waiting(TokenWait { issued, .. }) => issued,
+        }
+    }
+
+    /// Has no master draw before it has opened them, as `close_tokens` of `tokens.lua`.
+    fn close(&mut self, seen: Fence) {
+        let issued = self.known().max(seen.get());
+        self.tokens = Tokens::Waiting(match self.tokens {
+            Tokens::Waiting(known) => TokenWait { mark: None, issued, ..known },
+            Tokens::Open(of, last) => TokenWait {
+                mark: None,
+                kind: WaitKind::Failover,
+                since: 0,
+                bound: 0,
+                issued,
+                drawn_before: Some((of, last)),
+            },
+            Tokens::Missing => return,
+        });
+    }
+
     /// The mark of the master that draws tokens.
     pub(crate) const fn drawn_by(&self) -> Option<Mark> {
         match self.tokens {
             Tokens::Missing => None,
-            Tokens::Open(mark, _) | Tokens::Waiting(TokenWait { mark, .. }) => Some(mark),
+            Tokens::Open(mark, _) => Some(mark),
+            Tokens::Waiting(TokenWait { mark, .. }) => mark,
         }
     }
 
     /// How long nothing is granted, as in `inspect.lua`.
     pub(crate) fn pause(&self, now: ServerTime) -> Option<GrantPause> {
-        let Tokens::Waiting(TokenWait { since, bound, kind, .. }) = self.tokens else {
+        let Tokens::Waiting(TokenWait { mark: Some(_), since, bound, kind, .. }) = self.tokens
+        else {
             return None;
         };
         let until = since.min(now.micros()).saturating_add(bound);
@@ -253,7 +287,7 @@ impl FenceCounter {
         match &self.tokens {
             Tokens::Waiting(waiting) => {
                 waiting.kind == WaitKind::Failover
-                    && (unopened || waiting.mark == self.mark)
+                    && (unopened || waiting.mark == Some(self.mark))
                     && waiting.drawn_before.is_none_or(|(master, last)| {
                         last < first.get() || masters.contains(&master)
                     })
@@ -266,18 +300,20 @@ impl FenceCounter {
     /// A hold with tokens up to this one is put back.
     pub(crate) fn learn(&mut self, last: Fence) {
         match &mut self.tokens {
-            Tokens::Waiting(waiting) => waiting.issued = waiting.issued.max(last.get()),
-            _ => self.put_back = self.put_back.max(last.get()),
+            Tokens::Waiting(waiting) if waiting.mark == Some(self.mark) => {
+                waiting.issued = waiting.issued.max(last.get());
+            }
+            _ => self.close(last),
         }
     }
 
-    /// Whether the tokens are those of another master.
+    /// Whether there are tokens, and they are not those of this master.
     pub(crate) fn is_unopened(&self) -> bool {
-        self.drawn_by().is_some_and(|mark| mark != self.mark)
+        !matches!(self.tokens, Tokens::Missing) && self.drawn_by() != Some(self.mark)
     }
 
     const fn loss(&self, now: u64, issued: u64) -> TokenWait {
-        let (mark, kind, drawn_before) = (self.mark, WaitKind::Loss, None);
+        let (mark, kind, drawn_before) = (Some(self.mark), WaitKind::Loss, None);
         TokenWait { mark, kind, since: now, bound: 0, issued, drawn_before }
     }
 
@@ -288,13 +324,14 @@ impl FenceCounter {
 
     /// Without tokens, on the same server.
     pub(crate) const fn emptied(self) -> Self {
-        Self { tokens: Tokens::Missing, put_back: 0, ..self }
+        Self { tokens: Tokens::Missing, ..self }
     }
 
-    /// Another server has the same tokens from now on, unless this one had no mark.
+    /// Another server has the same tokens from now on. `was_replica`: it is a node of a cluster,
+    /// and this one had a mark.
     #[cfg(any(test, distlock_verification))]
-    pub(crate) fn promote(&mut self, mark: Mark, is_node: bool) {
-        self.was_promoted |= is_node && self.mark != Mark::default();
+    pub(crate) fn promote(&mut self, mark: Mark, was_replica: bool) {
+        self.was_promoted |= was_replica && self.mark != Mark::default();
         self.mark = mark;
     }
 
@@ -317,8 +354,8 @@ pub(crate) struct Opening {
     pub(crate) min_fence: Fence,
     /// The longest lease.
     pub(crate) lease: Duration,
-    /// How long it has a failover waited out.
-    pub(crate) failover_grace: Duration,
+    /// How long it has a failover waited out; `None` opens no tokens of another master.
+    pub(crate) failover_grace: Option<Duration>,
     /// Whether the server has had data.
     pub(crate) lost: bool,
 }

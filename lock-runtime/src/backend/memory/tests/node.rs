@@ -16,6 +16,11 @@ use crate::wire::command::{Acquire, Command, OpenTokens, RequestRef};
 use crate::wire::keyspace::{DataLossGrace, Keyspace};
 use crate::wire::reply::{AcquireReply, BlockedBy, ReclaimReply, RenewalReply, Reply};
 
+/// Seen on both sides.
+fn alike(fence: Fence) -> Pair<Fence> {
+    Pair { server: fence, memory: fence }
+}
+
 const AT_ONCE: DataLossGrace = DataLossGrace { max_lease: Duration::ZERO, waits: true };
 
 impl Both {
@@ -36,6 +41,11 @@ impl Both {
         let calls = Pair { server: call.clone(), memory: call };
         let replies = self.call_in_open_slot(&calls).unwrap_or_else(|error| panic!("{error}"));
         replies.expect("all keys are there").server
+    }
+
+    /// A token above all that the clock leads to.
+    fn ahead(&self) -> Fence {
+        Fence::new(self.now_us() + 60_000_000)
     }
 
     fn lose_hold(&mut self) {
@@ -77,7 +87,7 @@ fn a_slot_that_is_new_on_a_promoted_master_starts_ahead_of_the_clock() {
     empty.promote(2);
     let slot = Keyspace::new("lock:").sharded().slot(KEY);
     let (floor, is_lost, living) = (Fence::ZERO, false, [].into());
-    let open = OpenTokens { slot, floor, max_lease: BOUND, grace: GRACE, is_lost, living };
+    let open = OpenTokens { slot, floor, max_lease: BOUND, grace: Some(GRACE), is_lost, living };
     assert_eq!(empty.open_slot(now, &open), None);
     assert_eq!(first_of(&mut empty, 1), now + 1_000_001);
 }
@@ -156,7 +166,7 @@ fn a_hold_is_put_back_before_the_tokens_are_opened_and_they_go_on_above_it() {
     assert!(both.release(request_id(1)));
     both.promote(7);
     // The other master drew it after this one had copied its last command; its clock is ahead.
-    let lost = Fence::new(both.now_us() + 60_000_000);
+    let lost = both.ahead();
     assert_eq!(both.reclaimed(2, lost), ReclaimReply::Held);
     assert_eq!(both.reclaimed(2, lost), ReclaimReply::Held, "it is there");
     assert!(both.release(request_id(2)));
@@ -167,6 +177,115 @@ fn a_hold_is_put_back_before_the_tokens_are_opened_and_they_go_on_above_it() {
     assert_eq!(opened, Ok(None));
     assert!(both.granted(once(request_id(1))) > lost);
     assert_eq!(both.reclaimed(2, lost), ReclaimReply::Refused, "others were granted the lock");
+}
+
+/// A failover has lost what the node did since it got the slot.
+#[test]
+fn a_slot_that_does_not_show_a_token_that_a_client_has_seen_is_not_taken_for_migrated() {
+    let mut both = Both::node(KEY);
+    both.granted(once(request_id(1)));
+    assert!(both.release(request_id(1)));
+    both.promote(7);
+    let lost = both.ahead();
+    let opened = both.open_beside(alike(lost), BOUND, GRACE, true, &[0.into()]);
+    assert_eq!(opened, Ok(Some(WaitKind::Failover)));
+    assert_eq!(both.busy(once(request_id(2))).blocked_by, BlockedBy::Failover);
+    assert_eq!(both.reclaimed(3, lost), ReclaimReply::Held);
+    assert!(both.release(request_id(3)));
+    both.advance(GRACE);
+    assert!(both.granted(once(request_id(2))) > lost);
+}
+
+#[test]
+fn a_slot_whose_last_tokens_are_lost_is_not_open_on_the_master_of_before_either() {
+    let mut both = Both::node(KEY);
+    both.granted(once(request_id(1)));
+    let seen = both.held_fences(KEY);
+    assert!(both.release(request_id(1)));
+    both.promote(7);
+    let note = |both: &mut Both, floor| both.open_beside(floor, BOUND, None, true, &[0.into()]);
+    assert_eq!(note(&mut both, seen), Ok(None));
+    assert_eq!(both.fields(), ["m00000000"], "it was migrated");
+    let lost = both.ahead();
+    for _ in 0..2 {
+        assert_eq!(note(&mut both, alike(lost)), Ok(None));
+        assert_eq!(both.fields(), ["w", "c", "b"]);
+    }
+    // The slot goes back.
+    both.promote(0);
+    assert!(both.is_unopened(&Command::Acquire(once(request_id(2)))));
+    assert_eq!(both.reclaimed(3, lost), ReclaimReply::Held, "as after any failover");
+    assert!(both.release(request_id(3)));
+    let opened = both.open_beside(NOTHING_SEEN, BOUND, GRACE, true, &[7.into()]);
+    assert_eq!(opened, Ok(Some(WaitKind::Failover)));
+    assert_eq!(note(&mut both, alike(lost)), Ok(Some(WaitKind::Failover)), "it waits already");
+    both.advance(GRACE);
+    assert!(both.granted(once(request_id(2))) > lost);
+    let above = both.ahead();
+    assert_eq!(note(&mut both, alike(above)), Ok(None));
+    assert_eq!(both.fields(), ["m00000000"], "acquires find that data is lost here");
+}
+
+#[test]
+fn a_loss_of_data_is_waited_out_although_later_tokens_were_noted() {
+    let mut both = Both::node(KEY);
+    both.flush();
+    assert_eq!(both.open(NOTHING_SEEN, BOUND * 3, true), Ok(Some(WaitKind::Loss)));
+    both.promote(7);
+    let lost = both.ahead();
+    assert_eq!(both.open_beside(alike(lost), BOUND, None, true, &[0.into()]), Ok(None));
+    assert_eq!(both.reclaimed(1, lost), ReclaimReply::Refused);
+    both.promote(0);
+    let opened = both.open_beside(NOTHING_SEEN, BOUND, GRACE, true, &[7.into()]);
+    assert_eq!(opened, Ok(Some(WaitKind::Loss)));
+    both.advance(BOUND * 2);
+    assert_eq!(both.busy(once(request_id(1))).blocked_by, BlockedBy::DataLoss);
+    both.advance(BOUND);
+    assert!(both.granted(once(request_id(1))) > lost);
+    both.flush();
+    let noted = both.open_beside(alike(lost), BOUND, None, true, &[]);
+    assert_eq!(noted, Ok(Some(WaitKind::Loss)), "nothing is left that could be noted");
+}
+
+#[test]
+fn a_slot_is_not_open_on_the_master_of_before_once_a_hold_was_put_back() {
+    let mut both = Both::node(KEY);
+    both.granted(once(request_id(1)));
+    assert!(both.release(request_id(1)));
+    both.promote(7);
+    let lost = both.ahead();
+    assert_eq!(both.reclaimed(2, lost), ReclaimReply::Held);
+    both.promote(0);
+    assert!(both.release(request_id(2)));
+    assert!(both.is_unopened(&Command::Acquire(once(request_id(1)))));
+    let opened = both.open_beside(NOTHING_SEEN, BOUND, Duration::ZERO, true, &[7.into()]);
+    assert_eq!(opened, Ok(None));
+    assert!(both.granted(once(request_id(1))) > lost);
+}
+
+/// The same of a real server is tested in a cluster that fails over.
+#[test]
+fn a_slot_that_is_migrated_to_a_promoted_master_is_waited_out_by_those_who_have_just_connected() {
+    let now = 1_700_000_000_000_000;
+    let slot = Keyspace::new("lock:").sharded().slot(KEY);
+    for (grace, waits) in [(GRACE, Some(WaitKind::Failover)), (Duration::ZERO, None)] {
+        let mut node = MemoryStore::node(Keyspace::new("lock:"));
+        node.promote(1);
+        let (floor, is_lost) = (Fence::ZERO, false);
+        let open = |grace, living: &[u32]| OpenTokens {
+            slot,
+            floor,
+            max_lease: BOUND,
+            grace: Some(grace),
+            is_lost,
+            living: living.iter().map(|&mark| mark.into()).collect(),
+        };
+        assert_eq!(node.open_slot(now, &open(GRACE, &[])), None);
+        node.move_to(2);
+        assert_eq!(node.clone().open_slot(now, &open(grace, &[1])), None);
+        node.promote(3);
+        assert_eq!(node.open_slot(now, &open(grace, &[1])), waits);
+    }
 }
 
 #[test]

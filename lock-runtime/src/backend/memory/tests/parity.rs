@@ -205,7 +205,7 @@ impl Both {
     fn set_counter(&mut self, number: u64) {
         let mark = String::from_utf8(self.mark.text().to_vec()).expect("digits");
         self.raw(&["HSET", &self.tokens(), &mark, &number.to_string()]);
-        let fresh = self.opening(Fence::ZERO, Duration::ZERO, Duration::ZERO, false, &[]);
+        let fresh = self.opening(Fence::ZERO, Duration::ZERO, Some(Duration::ZERO), false, &[]);
         assert_eq!(self.memory.open_slot(number, &fresh), None);
     }
 
@@ -242,10 +242,10 @@ impl Both {
         self.memory.flush();
     }
 
-    /// Another server with the same data is the master from now on.
+    /// Another server with the same data is the master from now on. It was no replica before.
     pub(crate) fn promote(&mut self, mark: u32) {
         self.mark = mark.into();
-        self.memory.promote(mark);
+        self.memory.move_to(mark);
     }
 
     pub(crate) fn put_not_a_lock(&mut self, key: &str) {
@@ -294,16 +294,21 @@ impl Both {
         &mut self,
         min_fence: Pair<Fence>,
         lease: Duration,
-        failover_grace: Duration,
+        failover_grace: impl Into<Option<Duration>>,
         lost: bool,
         living: &[Mark],
     ) -> Result<Option<WaitKind>, String> {
+        let failover_grace = failover_grace.into();
         let opening = |floor| self.opening(floor, lease, failover_grace, lost, living);
         let Pair { server, memory } = min_fence;
         let mut open = redis::cmd("EVALSHA");
         open.arg(Script::Open.sha(&self.space)).arg(1).arg(self.tokens());
         open.arg(&self.mark.text()).arg(server.get()).arg(millis(lease));
-        open.arg(millis(failover_grace)).arg(u8::from(lost));
+        match failover_grace {
+            Some(grace) => open.arg(millis(grace)),
+            None => open.arg("-"),
+        };
+        open.arg(u8::from(lost));
         for mark in living {
             open.arg(&mark.text());
         }
@@ -328,7 +333,7 @@ impl Both {
         &self,
         floor: Fence,
         max_lease: Duration,
-        grace: Duration,
+        grace: Option<Duration>,
         is_lost: bool,
         living: &[Mark],
     ) -> OpenTokens {

@@ -18,7 +18,9 @@ use crate::types::request_id::RequestId;
 use crate::types::time;
 use crate::wire::command::{Acquire, Command, Enqueue, LostHold, OpenTokens, Renewal, RequestRef};
 use crate::wire::keyspace::{DataLossGrace, Keyspace, Mark, WAITER_LEASE, lease_steps};
-use crate::wire::reply::{AcquireReply, BusyReply, Grant, Notification, RenewalReply, Reply};
+use crate::wire::reply::{
+    AcquireReply, BlockedBy, BusyReply, Grant, Notification, RenewalReply, Reply,
+};
 use crate::wire::slot::Slot;
 
 use std::collections::BTreeMap;
@@ -207,7 +209,7 @@ fn open(slot: Slot, living: &[Mark]) -> Command {
         slot,
         floor: Fence::ZERO,
         max_lease: TTL,
-        grace: TTL,
+        grace: Some(TTL),
         is_lost: false,
         living: living.into(),
     })

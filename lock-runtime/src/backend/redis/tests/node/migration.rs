@@ -222,6 +222,28 @@ fn a_slot_that_is_new_on_a_promoted_master_starts_ahead_of_the_clock() {
     assert!(first > now && first < now + 1_002_000, "{first} at {now}");
 }
 
+/// Its predecessor may have granted locks in a slot that had just come to it.
+#[test]
+fn a_slot_that_is_migrated_to_a_promoted_node_is_waited_out_by_those_who_have_just_connected() {
+    for (grace, waits) in [(TTL, true), (Duration::ZERO, false)] {
+        let it = Migration::on(Cluster::start().unwrap());
+        let (key, promoted) = (it.key.clone(), it.all.partner_of(1));
+        it.all.fail_over(1);
+        it.all.migrate(it.number(), promoted);
+        let mut client = Client::connect(&it.all, promoted, "b");
+        assert_eq!(client.ask(release(1, &key, false)), Ok(Reply::Released(true)));
+        let Command::Open(open) = open(slot(&key), &[it.old.mark()]) else { panic!() };
+        let open = Command::Open(OpenTokens { grace: Some(grace), ..open });
+        assert_eq!(client.ask(open), Ok(Reply::Opened));
+        let acquire = Command::Acquire(client.acquire(2, &key));
+        if waits {
+            assert_eq!(client.busy(acquire).blocked_by, BlockedBy::Failover);
+        } else {
+            assert!(client.grant(2, &key).first > it.fence);
+        }
+    }
+}
+
 #[test]
 fn a_connection_ends_when_its_node_becomes_a_replica() {
     let mut it = Migration::on(Cluster::start().unwrap());
