@@ -43,7 +43,7 @@ pub use crate::types::request_id::RequestId;
 pub use crate::types::time::{Nanos, Timestamp};
 pub use crate::wire::command::{Command, Renewal, RequestRef};
 pub use crate::wire::keyspace::{
-    EVERYONE, Keyspace, MAX_LISTED_WAITERS, SMALL_FENCE_RANGE, WAITER_LEASE, lease_step_for,
+    EVERYONE, Keyspace, MAX_LISTED_WAITERS, Mark, SMALL_FENCE_RANGE, WAITER_LEASE, lease_step_for,
 };
 pub use crate::wire::reply::{AcquireReply, Grant, Notification, Reply};
 pub use crate::wire::slot::Slot;

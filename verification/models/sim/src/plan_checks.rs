@@ -9,11 +9,12 @@ use distlock_runtime::verification::{FenceRange, WAITER_LEASE};
 use crate::plan::{FaultKind, Plan};
 use crate::world::nanos;
 
-/// All violations of the plan.
+/// All violations of the plan. `undetected_data_loss`: no process could know of what was lost.
 pub(crate) fn violations(
     plan: &Plan,
     events: &[Event],
     grants: &[(FenceRange, bool)],
+    undetected_data_loss: bool,
 ) -> Vec<Violation> {
     let mut found = Vec::new();
     // A multi-key request holds its first locks while it waits for the next ones.
@@ -24,13 +25,15 @@ pub(crate) fn violations(
     if plan.keeps_requests() {
         found.extend(expired_at_start(events));
     }
-    if plan.puts_holds_back() {
+    if plan.puts_holds_back() && !undetected_data_loss {
         found.extend(lost_by_a_failover(plan, events));
     }
     if plan.keeps_token_order()
         && !plan.is_lossless()
         && !plan.has_two_primaries()
         && !plan.may_put_back_what_was_lost()
+        && !plan.skips_a_primary()
+        && !undetected_data_loss
     {
         found.extend(renewed_after_loss(plan, events));
     }

@@ -35,7 +35,8 @@ impl Trial {
             text: format!("the library panicked: {text}"),
             requests: Vec::new(),
         }));
-        report.violations.extend(plan_checks::violations(plan, &events, &grants));
+        let of_plan = plan_checks::violations(plan, &events, &grants, undetected_data_loss);
+        report.violations.extend(of_plan);
         let before = report.violations.len();
         report.violations.retain(|violation| is_promised(plan, lossless, &events, violation));
         let stale_grants = (before - report.violations.len()) as u64;

@@ -54,7 +54,10 @@ impl Plan {
     /// a failover lost.
     #[must_use]
     pub fn puts_holds_back(&self) -> bool {
-        let only_failovers = self.faults.iter().all(|fault| fault.what.replaces_the_primary());
+        let only_failovers = self.faults.iter().all(|fault| match fault.what {
+            FaultKind::Migrate { .. } => true,
+            _ => fault.what.replaces_the_primary(),
+        });
         let waits = self.after_failover == AfterFailover::default();
         // A replica without any tokens is a loss of data.
         let wait = self.processes.iter().all(|member| member.data_loss_grace);
@@ -166,6 +169,22 @@ impl Plan {
         let loses = |fault: &Fault| fault.what.is_lossy() || fault.what.forgets_tokens();
         self.faults.iter().any(is_failover)
             && self.faults.iter().any(|fault| !is_failover(fault) && loses(fault))
+    }
+
+    /// Whether a replica may be promoted that has copied nothing of the primary before it, but of
+    /// the one before that. A hold of that one is valid all along, although the one in between,
+    /// which has never heard of it, may have granted the lock under a higher token.
+    pub(crate) fn skips_a_primary(&self) -> bool {
+        let failovers = self.faults.iter().enumerate().filter_map(|(number, fault)| {
+            let FaultKind::Failover { lag, .. } = fault.what else { return None };
+            Some((number % self.nodes, fault.at, fault.at.saturating_sub(lag)))
+        });
+        let failovers: Vec<_> = failovers.collect();
+        failovers.iter().any(|&(node, at, copied)| {
+            failovers
+                .iter()
+                .any(|&(other, before, _)| other == node && copied < before && before < at)
+        })
     }
 
     /// Whether a lock is taken after a failover only if a process has it: all processes reach the

@@ -2,15 +2,15 @@
 //! outages.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 use checker::Nanos;
 use distlock_runtime::Fence;
 use distlock_runtime::verification::{
-    AcquireReply, Command, CommandError, FenceRange, MAX_LISTED_WAITERS, MemoryStore, Notification,
-    Publish, Reply, SMALL_FENCE_RANGE, Slot,
+    AcquireReply, Command, CommandError, FenceRange, MAX_LISTED_WAITERS, Mark, MemoryStore,
+    Notification, Publish, Reply, SMALL_FENCE_RANGE, Slot,
 };
 
 use super::cluster::space;
@@ -21,6 +21,7 @@ use crate::plan::Part;
 /// The server.
 pub(super) struct Server {
     memory: MemoryStore,
+    mark: Mark,
     /// The drift of its clock, in parts per million.
     ppm: i64,
     /// By how many microseconds its clock was set.
@@ -35,6 +36,8 @@ pub(super) struct Server {
     unable_until: Nanos,
     full_until: Nanos,
     past: Past,
+    /// The slots whose tokens its predecessor had opened, as far as it has not heard of that.
+    lost_openings: BTreeSet<Slot>,
     replica: Replica,
     /// The requests that must not be granted any more; of all nodes of a cluster.
     pub(super) released: Rc<RefCell<ReleasedRequests>>,
@@ -100,7 +103,17 @@ impl Server {
 
     /// Has everything of a slot migrated.
     pub(super) fn migrate(&mut self, slot: Slot, to: &mut Self) {
+        // What its predecessor did in the slot leaves no trace if the slot goes on before any
+        // process that was there has come back.
+        self.past.undetected_data_loss |= self.misses_opening(slot);
+        self.lost_openings.remove(&slot);
         self.memory.migrate(slot, &mut to.memory);
+    }
+
+    /// Whether its predecessor had opened the tokens of a slot, and it has not heard of that.
+    fn misses_opening(&self, slot: Slot) -> bool {
+        let drawn_by = self.memory.drawn_by(slot);
+        self.lost_openings.contains(&slot) && drawn_by.is_some_and(|mark| mark != self.mark)
     }
 
     /// This replica of a node becomes the primary. Its node has only some of the slots.
@@ -112,6 +125,10 @@ impl Server {
             } else if old.memory.has_tokens(slot) && !self.memory.has_tokens(slot) {
                 // Only processes that have used the slot notice that.
                 self.past.undetected_data_loss = true;
+            } else if old.memory.drawn_by(slot) != self.memory.drawn_by(slot)
+                || old.misses_opening(slot)
+            {
+                self.lost_openings.insert(slot);
             }
         }
     }
@@ -119,6 +136,7 @@ impl Server {
     fn new(ppm: i64) -> Self {
         Self {
             memory: MemoryStore::default(),
+            mark: Mark::default(),
             ppm,
             set_by_us: 0,
             forgot_scripts: false,
@@ -128,6 +146,7 @@ impl Server {
             unable_until: 0,
             full_until: 0,
             past: Past::default(),
+            lost_openings: BTreeSet::new(),
             replica: Replica::default(),
             released: Rc::default(),
         }
@@ -145,6 +164,7 @@ impl Server {
 
     /// This replica becomes the primary.
     pub(super) fn promote(&mut self, mark: u32) {
+        self.mark = mark.into();
         self.memory.promote(mark);
     }
 
