@@ -58,8 +58,8 @@ pub(crate) async fn inspect(core: &ManagerCore, key: &str) -> Result<Inspection,
 /// ```
 ///
 /// With the feature `serde`, instants and durations of this type, [`Holder`], [`Waiter`] and
-/// [`GrantPause`] are
-/// serialized as milliseconds, in fields with the suffix `_ms`: `expires_in_ms`, `since_unix_ms`.
+/// [`GrantPause`] are serialized as milliseconds, in fields with the suffix `_ms`: `expires_in_ms`,
+/// `since_unix_ms`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

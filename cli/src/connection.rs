@@ -1,0 +1,31 @@
+//! Where the locks are.
+
+use anyhow::Context as _;
+use clap::Args;
+use distlock::LockManager;
+
+#[derive(Args, Debug)]
+pub struct Connection {
+    /// Where the locks are [default: `$REDIS_URL`, else `redis://127.0.0.1/`]
+    #[arg(long, env = "DISTLOCK_URL", hide_env_values = true, global = true)]
+    url: Option<String>,
+    /// What the names of the locks begin with in Redis
+    #[arg(long, env = "DISTLOCK_PREFIX", global = true)]
+    prefix: Option<String>,
+}
+
+impl Connection {
+    /// `label`: what others see of the holds of this process.
+    pub fn open(&self, label: Option<String>) -> anyhow::Result<LockManager> {
+        let url = self.url.clone().or_else(|| std::env::var("REDIS_URL").ok());
+        let mut builder =
+            LockManager::builder().url(url.as_deref().unwrap_or("redis://127.0.0.1/"));
+        if let Some(prefix) = &self.prefix {
+            builder = builder.prefix(prefix);
+        }
+        if let Some(label) = label {
+            builder = builder.label(label);
+        }
+        builder.build().context("the locks cannot be reached; check --url")
+    }
+}

@@ -1,0 +1,68 @@
+//! `distlock inspect`.
+
+use std::io::{self, Write as _};
+
+use clap::Args;
+use distlock::{Inspection, LockManager};
+
+use crate::text::{self, plain};
+
+#[derive(Args, Debug)]
+pub struct InspectArguments {
+    /// The key of the lock
+    key: String,
+    /// Prints JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn inspect(
+    locks: &LockManager,
+    InspectArguments { key, json }: &InspectArguments,
+) -> anyhow::Result<()> {
+    let found = locks.inspect_blocking(key)?;
+    let mut out = io::stdout().lock();
+    if *json {
+        serde_json::to_writer(&mut out, &found)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    print(&mut out, key, &found)?;
+    Ok(())
+}
+
+fn print(out: &mut impl io::Write, key: &str, found: &Inspection) -> io::Result<()> {
+    let key = plain(key);
+    match &found.holder {
+        Some(holder) => {
+            writeln!(out, "{key} is held")?;
+            writeln!(out, "  by       {}", plain(&text::function(holder)))?;
+            writeln!(out, "  on       {}, process {}", plain(&holder.host), holder.pid)?;
+            writeln!(out, "  for      {}", text::ago(holder.held_since))?;
+            if let Some(left) = found.expires_in {
+                writeln!(out, "  ends in  {} without a renewal", text::short(left))?;
+            }
+            writeln!(out, "  token    {}", holder.fence)?;
+        }
+        None if found.not_a_lock => writeln!(
+            out,
+            "{key} is not a lock of this library; its key in Redis belongs to something else"
+        )?,
+        None => writeln!(out, "{key} is free")?,
+    }
+    if let Some(pause) = &found.pause {
+        writeln!(out, "{pause}")?;
+    }
+    match found.waiting {
+        0 => {}
+        1 => writeln!(out, "1 request waits:")?,
+        many => writeln!(out, "{many} requests wait:")?,
+    }
+    for (place, waiter) in (1..).zip(&found.waiters) {
+        let label = waiter.label.as_ref().map_or_else(String::new, |label| format!(" ({label})"));
+        let what = plain(&format!("{}{label} on {}", waiter.function, waiter.host));
+        let (pid, since) = (waiter.pid, text::ago(waiter.since));
+        writeln!(out, "  {place:>3}. {what}, process {pid}, for {since}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! `distlock`: shows, waits for and releases the locks of the crate `distlock`, from a shell.
+
+mod connection;
+mod inspect;
+mod list;
+mod run;
+mod signals;
+mod text;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::connection::Connection;
+
+/// Shows, waits for and releases distributed locks.
+#[derive(Debug, Parser)]
+#[command(
+    name = "distlock",
+    version,
+    after_help = "\
+The URL says where the locks are: redis://host, redis+sentinel://host,host/name or \
+redis-cluster://host,host, and rediss… for TLS."
+)]
+struct CommandLine {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lists the locks that are held
+    #[command(visible_alias = "list")]
+    Ls(list::ListArguments),
+    /// Shows one lock: its holder, and who waits for it
+    Inspect(inspect::InspectArguments),
+    /// Runs a command while it holds a lock
+    Run(run::RunArguments),
+    /// Prints a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Prints the man page
+    #[command(hide = true)]
+    Man,
+}
+
+/// The command line is wrong, or the locks cannot be reached.
+const FAILED: u8 = 125;
+
+fn main() -> ExitCode {
+    let arguments = match CommandLine::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { FAILED } else { 0 });
+        }
+    };
+    match execute(arguments) {
+        Ok(code) => code,
+        // The reader of the output has seen enough.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("distlock: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn execute(CommandLine { connection, command }: CommandLine) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut CommandLine::command(),
+                "distlock",
+                &mut io::stdout(),
+            );
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(CommandLine::command()).render(&mut page)?;
+            io::stdout().write_all(&page)?;
+        }
+        Command::Ls(arguments) => list::list(&connection.open(None)?, &arguments)?,
+        Command::Inspect(arguments) => inspect::inspect(&connection.open(None)?, &arguments)?,
+        Command::Run(arguments) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.context("no runtime could be started")?;
+            return runtime.block_on(run::run(&connection, &arguments));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,219 @@
+//! The command as it is typed, with a real server.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use distlock::{LockGuard, LockManager};
+use testkit::{RedisServer, eventually};
+
+/// The limit of any wait.
+const LIMIT: Duration = Duration::from_secs(20);
+
+struct World {
+    server: RedisServer,
+    locks: LockManager,
+}
+
+impl World {
+    fn new() -> Self {
+        let server = RedisServer::start().unwrap();
+        let locks = LockManager::connect(&server.url()).unwrap();
+        Self { server, locks }
+    }
+
+    fn hold(&self, key: &str) -> LockGuard {
+        self.locks.mutex(key).acquire_blocking().unwrap()
+    }
+
+    fn is_held(&self, key: &str) -> bool {
+        self.locks.inspect_blocking(key).unwrap().holder.is_some()
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_distlock"));
+        command.args(words).env("DISTLOCK_URL", self.server.url()).stdin(Stdio::null());
+        command.env_remove("DISTLOCK_PREFIX").env_remove("REDIS_URL");
+        command
+    }
+
+    fn output(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    /// What a successful command prints.
+    fn text(&self, words: &[&str]) -> String {
+        let output = self.output(words);
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// How a command ends.
+    fn code(&self, words: &[&str]) -> Option<i32> {
+        self.output(words).status.code()
+    }
+
+    /// A command that runs until the test ends it, with its output; its first line is `ready`.
+    fn start(&self, words: &[&str]) -> (Child, impl Iterator<Item = String> + use<>) {
+        let mut child = self.command(words).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert_eq!(lines.next().as_deref(), Some("ready"));
+        (child, lines)
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+}
+
+#[test]
+fn ls_shows_who_holds_what_and_who_waits() {
+    let world = World::new();
+    assert_eq!(world.text(&["ls"]), "no locks are held\n");
+    let guards = ["order:7", "order:8", "report\n"].map(|key| world.hold(key));
+    let text = world.text(&["ls"]);
+    let lines: Vec<_> = text.lines().collect();
+    assert!(
+        lines[0]
+            .split_whitespace()
+            .eq(["KEY", "HOLDER", "FUNCTION", "HELD", "LEFT", "TOKEN", "WAITERS", "LONGEST"])
+    );
+    let keys = lines[1..].iter().map(|line| line.split_whitespace().next().unwrap());
+    assert!(keys.eq(["order:7", "order:8", "report\\n"]), "{text}");
+    let row = lines[1];
+    assert!(row.contains(&format!(":{}", std::process::id())), "{row}");
+    assert!(row.contains("cli/tests/command.rs"), "{row}");
+    assert!(row.contains(&guards[0].fence().to_string()), "{row}");
+    // Patterns, and what is beyond the limit.
+    assert_eq!(world.text(&["ls", "order:?"]).lines().count(), 3);
+    assert_eq!(world.text(&["list", "nothing*"]), "no locks are held\n");
+    let some = world.output(&["ls", "--limit", "2"]);
+    assert_eq!(String::from_utf8_lossy(&some.stdout).lines().count(), 3);
+    assert!(String::from_utf8_lossy(&some.stderr).contains("more than 2 locks"), "{some:?}");
+    assert_eq!(world.code(&["ls", "[a"]), Some(125));
+}
+
+#[test]
+fn json_has_one_object_for_each_lock() {
+    let world = World::new();
+    let guard = world.hold("order:7");
+    let text = world.text(&["ls", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(listed["key"], "order:7");
+    assert_eq!(listed["holder"]["fence"], guard.fence().get());
+    let text = world.text(&["inspect", "order:7", "--json"]);
+    let mut inspected: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(inspected["holder"], listed["holder"]);
+    inspected = serde_json::from_str(&world.text(&["inspect", "free", "--json"])).unwrap();
+    assert!(inspected["holder"].is_null(), "{inspected}");
+}
+
+#[test]
+fn inspect_shows_the_holder_and_the_queue() {
+    let world = World::new();
+    assert_eq!(world.text(&["inspect", "order:7"]), "order:7 is free\n");
+    world.server.command(&["SET", "lock:{foreign}", "value"]);
+    assert!(world.text(&["inspect", "foreign"]).contains("not a lock of this library"));
+    let guard = world.hold("order:7");
+    let mut waiter = world.command(&["run", "order:7", "--", "true"]).spawn().unwrap();
+    eventually(LIMIT, "it waits", || world.text(&["inspect", "order:7"]).contains("1 request"));
+    let text = world.text(&["inspect", "order:7"]);
+    assert!(text.starts_with("order:7 is held\n"), "{text}");
+    assert!(text.contains(&guard.fence().to_string()), "{text}");
+    assert!(text.contains("  1. ") && text.contains("(true) on "), "{text}");
+    guard.release_blocking().unwrap();
+    assert!(waiter.wait().unwrap().success());
+}
+
+#[test]
+fn run_holds_the_lock_while_the_command_runs() {
+    let world = World::new();
+    let script = "trap 'exit 7' USR1; echo ready; echo $DISTLOCK_KEY $DISTLOCK_TOKEN; \
+                  while :; do sleep 0.01; done";
+    let (mut child, mut lines) = world.start(&["run", "report", "--", "sh", "-c", script]);
+    let holder = world.locks.inspect_blocking("report").unwrap().holder.unwrap();
+    assert_eq!(holder.label.as_deref(), Some("sh"));
+    assert_eq!(lines.next(), Some(format!("report {}", holder.fence)));
+    signal(&child, "USR1");
+    assert_eq!(child.wait().unwrap().code(), Some(7), "the exit code of the command");
+    assert!(!world.is_held("report"));
+    assert_eq!(world.code(&["run", "report", "--", "sh", "-c", "kill -TERM $$"]), Some(128 + 15));
+}
+
+#[test]
+fn run_says_that_the_lock_is_busy() {
+    let world = World::new();
+    let _guard = world.hold("report");
+    let touch = |words: &[&str]| world.output(&[words, &["--", "echo", "ran"]].concat());
+    for (words, code) in [
+        (&["run", "report", "--if-busy", "fail"][..], 124),
+        (&["run", "report", "--if-busy", "skip"], 0),
+        (&["run", "report", "--wait", "50ms"], 124),
+        (&["run", "report", "--wait", "50ms", "--if-busy", "skip"], 0),
+    ] {
+        let output = touch(words);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(error.contains("is busy") || error.contains("held by"), code != 0, "{error}");
+    }
+    // Waiting ends with a signal.
+    let child = world.command(&["run", "report", "--", "true"]).spawn().unwrap();
+    let waits = || world.locks.inspect_blocking("report").unwrap().waiting == 1;
+    eventually(LIMIT, "it waits", waits);
+    signal(&child, "TERM");
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(128 + 15));
+    eventually(LIMIT, "it has left the queue", || !waits());
+}
+
+#[test]
+fn a_lost_hold_ends_the_command() {
+    let world = World::new();
+    let script = "trap 'echo ends; exit 0' TERM; echo ready; while :; do sleep 0.01; done";
+    let command = ["run", "report", "--ttl", "1s", "--", "sh", "-c", script];
+    let (child, mut lines) = world.start(&command);
+    world.server.command(&["DEL", "lock:{report}"]);
+    assert_eq!(lines.next().as_deref(), Some("ends"), "it was asked to end");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(123));
+    // One that does not listen is killed.
+    let script = "trap '' TERM; echo ready; while :; do sleep 0.01; done";
+    let limits = ["run", "report", "--max-hold", "1s", "--kill-after", "100ms"];
+    let (child, _lines) = world.start(&[&limits[..], &["--", "sh", "-c", script]].concat());
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(123));
+}
+
+#[test]
+fn min_hold_keeps_the_lock_after_the_command() {
+    let world = World::new();
+    let job = ["run", "tick", "--min-hold", "1h", "--if-busy", "skip", "--", "echo", "ran"];
+    assert_eq!(world.text(&job), "ran\n");
+    assert_eq!(world.text(&job), "", "once for each tick");
+    assert!(world.text(&["inspect", "tick"]).contains("kept by min_hold"));
+}
+
+#[test]
+fn what_fails_says_so_with_a_code_of_its_own() {
+    let world = World::new();
+    assert_eq!(world.code(&["run", "key", "--", "/no/such/command"]), Some(127));
+    assert_eq!(world.code(&["run", "key", "--", "/"]), Some(126));
+    assert!(!world.is_held("key"));
+    assert_eq!(world.code(&["run", "key"]), Some(125), "no command");
+    assert_eq!(world.code(&["run", "key", "--ttl", "soon", "--", "true"]), Some(125));
+    let output = world.output(&["ls", "--url", "redis://127.0.0.1:1/"]);
+    assert_eq!(output.status.code(), Some(125));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.starts_with("distlock: ") && error.contains("127.0.0.1:1"), "{error}");
+}
+
+#[test]
+fn completions_and_the_man_page_know_all_commands() {
+    let world = World::new();
+    for words in [&["completions", "bash"][..], &["completions", "zsh"], &["man"]] {
+        let text = world.text(words);
+        for command in ["inspect", "run"] {
+            assert!(text.contains(command), "{words:?}: no {command}");
+        }
+    }
+}
