@@ -59,9 +59,10 @@ enum Group {
     Sentinel,
     /// Grants that a replica confirms, beside those that none does
     Replicas,
-    /// The same on a cluster, beside one server and the cluster client of the crate `redis`; and
-    /// while slots move
+    /// The same on a cluster, beside one server and the cluster client of the crate `redis`
     Cluster,
+    /// Locks of a cluster while their slots move, beside those of slots that do not
+    Resharding,
     /// From the release in one process to the hold in another
     Handoff,
     /// 64 workers, each with its own key
@@ -116,7 +117,7 @@ const ALL: [(Group, MeasureGroup); 19] = [
     (Group::Cluster, cluster::first_waits),
     (Group::Cluster, cluster::scaling),
     (Group::Cluster, cluster::peers),
-    (Group::Cluster, resharding::measure),
+    (Group::Resharding, resharding::measure),
     (Group::Handoff, handoff::measure),
     (Group::OwnKeys, own_keys::measure),
     (Group::HotKey, one_key::beside_peers),
