@@ -125,10 +125,10 @@ pub enum EventKind {
     },
     /// The process is paused (`true`) or resumed (`false`). A paused process meets no deadlines.
     Paused(bool),
-    /// A thread of the process that does nothing else was woken so much too late: the machine is
-    /// busy. The process meets its deadlines later by as much.
+    /// A thread of the process was ready and did not run: the machine was busy. The process meets
+    /// its deadlines later by as much.
     Stalled {
-        /// When it was due. The event is when it ran.
+        /// Since when. The event is when it ran again.
         since: Nanos,
     },
     /// The process was killed.

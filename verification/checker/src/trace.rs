@@ -112,7 +112,9 @@ impl<'a> Trace<'a> {
             }
             EventKind::Paused(true) => "is paused".to_owned(),
             EventKind::Paused(false) => "is resumed".to_owned(),
-            EventKind::Stalled { since } => format!("has not run since {}", self.time(*since)),
+            EventKind::Stalled { since } => {
+                format!("has a thread that could not run since {}", self.time(*since))
+            }
             EventKind::Crashed => "crashes".to_owned(),
             EventKind::Fault(text) => text.clone(),
             EventKind::Leak { resource, count } => format!("leaks {resource}: {count}"),

@@ -70,6 +70,9 @@ fn what_stalls_take_of_the_slack_is_added() {
     refused(&[(22, 26), (33, 40)], 41).passes();
     refused(&[(22, 26), (33, 40)], 42).breaks(Property::Deadline);
     refused(&[(31, 131)], 31).breaks(Property::Deadline);
+    // Those of several threads overlap.
+    refused(&[(22, 26), (24, 28), (10, 29)], 39).passes();
+    refused(&[(22, 26), (24, 28), (10, 29)], 40).breaks(Property::Deadline);
 }
 
 #[test]

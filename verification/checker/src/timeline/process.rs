@@ -6,7 +6,6 @@ pub(crate) struct Process {
     crashes: Vec<Nanos>,
     /// Start and end, in order. The last one ends at [`NEVER`] while the process is paused.
     pauses: Vec<(Nanos, Nanos)>,
-    /// In order.
     stalls: Vec<(Nanos, Nanos)>,
 }
 
@@ -58,8 +57,9 @@ impl Process {
     }
 
     /// Joins pauses that are no more than the slack apart: the process has no time to act between
-    /// them.
+    /// them. Sorts the stalls.
     pub(crate) fn join_pauses(&mut self, slack: Nanos) {
+        self.stalls.sort_unstable();
         self.pauses.dedup_by(|later, earlier| {
             let joined = later.0 <= earlier.1.saturating_add(slack);
             if joined {
@@ -73,10 +73,11 @@ impl Process {
     /// taken into account; `None` if the process stays paused. What a stall takes of the slack is
     /// added.
     pub(crate) fn due(&self, deadline: Nanos, slack: Nanos) -> Option<Nanos> {
-        let mut due = deadline.saturating_add(slack);
-        for &(from, to) in self.stalls.iter().filter(|&&(_, to)| to > deadline) {
-            if from <= due {
-                due = due.saturating_add(to - from.max(deadline));
+        let (mut due, mut counted) = (deadline.saturating_add(slack), deadline);
+        for &(from, to) in &self.stalls {
+            if from <= due && to > counted {
+                due = due.saturating_add(to - from.max(counted));
+                counted = to;
             }
         }
         let done = self.pauses.partition_point(|pause| pause.1.saturating_add(slack) <= due);
