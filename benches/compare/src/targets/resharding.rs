@@ -25,6 +25,8 @@ const GROWTH: f64 = 50.0;
 const STALL: f64 = 250.0;
 /// All slots move several times.
 const TIME: Duration = Duration::from_secs(3);
+/// How long a full slot stays where it is. While it moves no lock of it is served.
+const REST: Duration = Duration::from_secs(1);
 
 /// What moves.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -140,6 +142,9 @@ fn once(
                 let start = Instant::now();
                 cluster.reshard(&slots, to);
                 longest_move = longest_move.max(start.elapsed());
+                if moving == Moving::FullSlot {
+                    thread::sleep(REST);
+                }
             }
             longest_move
         });
