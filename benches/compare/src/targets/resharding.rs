@@ -61,7 +61,12 @@ pub fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Target>> {
             if moving == Moving::OneLock && candidate != Candidate::DISTLOCK_TASKS {
                 continue;
             }
-            targets.extend(while_moving(run, moving, name, candidate)?);
+            match while_moving(run, moving, name, candidate) {
+                Err(error) if candidate != Candidate::DISTLOCK_TASKS => {
+                    eprintln!("{name}: {candidate} is not measured: {error:#}");
+                }
+                measured => targets.extend(measured?),
+            }
         }
     }
     Ok(targets)
