@@ -55,6 +55,15 @@ impl Both {
     }
 }
 
+/// A slot that master 0 has drawn a token in, on its arrival at master 7. Its locks are free.
+fn arrived() -> Both {
+    let mut both = Both::node(KEY);
+    both.granted(once(request_id(1)));
+    assert!(both.release(request_id(1)));
+    both.promote(7);
+    both
+}
+
 #[test]
 fn a_slot_without_tokens_is_new_to_a_client_that_has_seen_none_of_it() {
     let mut both = Both::node(KEY);
@@ -161,10 +170,7 @@ fn a_loss_of_data_is_waited_out_on_the_node_that_a_slot_was_migrated_to() {
 
 #[test]
 fn a_hold_is_put_back_before_the_tokens_are_opened_and_they_go_on_above_it() {
-    let mut both = Both::node(KEY);
-    both.granted(once(request_id(1)));
-    assert!(both.release(request_id(1)));
-    both.promote(7);
+    let mut both = arrived();
     // The other master drew it after this one had copied its last command; its clock is ahead.
     let lost = both.ahead();
     assert_eq!(both.reclaimed(2, lost), ReclaimReply::Held);
@@ -182,10 +188,7 @@ fn a_hold_is_put_back_before_the_tokens_are_opened_and_they_go_on_above_it() {
 /// A failover has lost what the node did since it got the slot.
 #[test]
 fn a_slot_that_does_not_show_a_token_that_a_client_has_seen_is_not_taken_for_migrated() {
-    let mut both = Both::node(KEY);
-    both.granted(once(request_id(1)));
-    assert!(both.release(request_id(1)));
-    both.promote(7);
+    let mut both = arrived();
     let lost = both.ahead();
     let opened = both.open_beside(alike(lost), BOUND, GRACE, true, &[0.into()]);
     assert_eq!(opened, Ok(Some(WaitKind::Failover)));
@@ -249,10 +252,7 @@ fn a_loss_of_data_is_waited_out_although_later_tokens_were_noted() {
 
 #[test]
 fn a_slot_is_not_open_on_the_master_of_before_once_a_hold_was_put_back() {
-    let mut both = Both::node(KEY);
-    both.granted(once(request_id(1)));
-    assert!(both.release(request_id(1)));
-    both.promote(7);
+    let mut both = arrived();
     let lost = both.ahead();
     assert_eq!(both.reclaimed(2, lost), ReclaimReply::Held);
     both.promote(0);
