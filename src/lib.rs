@@ -101,7 +101,7 @@
 //! - `tls-rustls`: `rediss://` URLs. It includes rustls with ring and trusts the system's
 //!   certificates. `LockManagerBuilder::ca_certificate` and `client_certificate` set others.
 //! - `serde`: `Serialize` and `Deserialize` for [`Fence`], [`Inspection`], [`Holder`],
-//!   [`Waiter`] and [`GrantPause`].
+//!   [`Waiter`], [`NestedWait`] and [`GrantPause`].
 //! - `test-util`: the module `testing`, which creates each [`LockError`] and injects faults into a
 //!   `memory://` server.
 
@@ -119,6 +119,7 @@ pub use distlock_runtime::redis;
 pub use distlock_runtime::testing;
 pub use distlock_runtime::{
     AfterFailover, Credentials, Fence, FenceGate, GrantPause, Hold, Holder, Inspection, LockError,
-    LockGuard, LockList, LockManager, LockManagerBuilder, LockRequest, PauseReason, Replicas,
-    SharedHold, StaleFence, Waiter, current, error, global, init, with_manager, with_manager_async,
+    LockGuard, LockList, LockManager, LockManagerBuilder, LockRequest, NestedWait, PauseReason,
+    Replicas, SharedHold, StaleFence, Waiter, current, error, global, init, with_manager,
+    with_manager_async,
 };

@@ -41,7 +41,7 @@ mod wire;
 pub use crate::api::builder::LockManagerBuilder;
 pub use crate::api::global::{global, init, with_manager, with_manager_async};
 pub use crate::api::hold::{Hold, LockGuard, SharedHold, current};
-pub use crate::api::inspection::{Inspection, Waiter};
+pub use crate::api::inspection::{Inspection, NestedWait, Waiter};
 pub use crate::api::list::LockList;
 pub use crate::api::manager::LockManager;
 pub use crate::api::request::LockRequest;

@@ -182,6 +182,35 @@ fn a_holder_that_waited_is_seen_with_when_it_asked_and_since_when_it_holds() {
 }
 
 #[test]
+fn what_a_holder_waits_for_is_seen_in_each_of_its_holds() {
+    let server = server();
+    for url in [server.url(), "memory://nested".to_owned()] {
+        let [locks, others] = [(); 2].map(|()| LockManager::connect(&url).unwrap());
+        let guard = locks.mutex("wanted").acquire_blocking().unwrap();
+        let nested = |key: &str| inspect(&locks, key).nested_waits;
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                let outer = others.mutex("outer").acquire_blocking()?;
+                outer.enter(|| {
+                    let inner = others.mutex("inner").acquire_blocking()?;
+                    inner.enter(|| others.mutex("wanted").acquire_blocking()).map(drop)
+                })
+            });
+            eventually(LIMIT, "it is seen", || !nested("inner").is_empty());
+            let [seen] = &nested("inner")[..] else { panic!("one wait is registered") };
+            assert_eq!(seen.key, "wanted");
+            assert!(seen.function.contains("inspect.rs:"), "{seen:?}");
+            assert!(seen.since <= SystemTime::now());
+            assert_eq!(nested("outer"), std::slice::from_ref(seen), "it is inside both");
+            assert_eq!(nested("wanted"), []);
+            guard.release_blocking().unwrap();
+            waiter.join().unwrap().unwrap();
+        });
+        assert_eq!(nested("outer"), []);
+    }
+}
+
+#[test]
 fn inspect_and_the_owner_agree_on_the_expiry_of_a_hold() {
     let server = server();
     let locks = connect(&server);

@@ -6,17 +6,20 @@ use std::time::{Duration, SystemTime};
 use crate::acquire::core::ManagerCore;
 use crate::error::LockError;
 use crate::link::effect::{InspectAnswer, NotInspected};
-use crate::types::owner_info::{Holder, OwnerInfo, function_and_label, since};
+use crate::types::owner_info::{Holder, HolderInfo, OwnerInfo, function_and_label, since};
 use crate::types::pause::GrantPause;
 use crate::types::time;
 use crate::user_code;
+use crate::wire::command::WaitTarget;
 use crate::wire::keyspace::Mark;
-use crate::wire::reply::{LockState, WaiterInfo};
+use crate::wire::reply::{BlockedWait, LockState, Reply, WaiterInfo};
 
 /// How long an inspection waits while the slot of its key is being moved.
 const MOVING: Duration = Duration::from_secs(5);
 /// How soon it asks again.
 const SOON: Duration = Duration::from_millis(20);
+/// How long it waits for what is registered inside a hold: in a cluster another node has that.
+const INSIDE: Duration = Duration::from_secs(1);
 
 /// The state of the lock of this key, with the waiters of this process.
 pub(crate) async fn inspect(core: &ManagerCore, key: &str) -> Result<Inspection, LockError> {
@@ -27,7 +30,8 @@ pub(crate) async fn inspect(core: &ManagerCore, key: &str) -> Result<Inspection,
         return match answer {
             Some(Ok(mut found)) => {
                 core.add_local_view(key, &mut found);
-                Ok(found.into())
+                let nested_waits = nested_waits(core, key, found.holder.as_ref()).await;
+                Ok(Inspection { nested_waits, ..found.into() })
             }
             Some(Err(NotInspected::NotNow(_))) if since.plus(MOVING) > time::now() => {
                 core.until(Some(time::now().plus(SOON)), pending::<()>()).await;
@@ -39,6 +43,22 @@ pub(crate) async fn inspect(core: &ManagerCore, key: &str) -> Result<Inspection,
             None => Err(core.closed(key)),
         };
     }
+}
+
+/// What is waited for inside a hold, as deadlock detection has registered it. None if that cannot
+/// be read: the rest of the inspection is worth more.
+async fn nested_waits(
+    core: &ManagerCore,
+    key: &str,
+    holder: Option<&HolderInfo>,
+) -> Vec<NestedWait> {
+    let Some(holder) = holder.filter(|holder| !holder.is_kept()) else { return Vec::new() };
+    let inside = user_code::with_guarded(core.links().look_inside(holder.id));
+    let inside = core.drive(key, async { inside.await.ok() });
+    let answer = core.until(Some(time::now().plus(INSIDE)), inside).await.flatten();
+    let Some(Ok(Reply::Blocked(waits))) = answer else { return Vec::new() };
+    let is_for_key = |wait: &BlockedWait| wait.target == WaitTarget::Key;
+    waits.into_iter().filter(is_for_key).map(NestedWait::from).collect()
 }
 
 /// The state of one lock, from [`LockManager::inspect`](crate::LockManager::inspect).
@@ -57,9 +77,9 @@ pub(crate) async fn inspect(core: &ManagerCore, key: &str) -> Result<Inspection,
 /// # }).unwrap();
 /// ```
 ///
-/// With the feature `serde`, instants and durations of this type, [`Holder`], [`Waiter`] and
-/// [`GrantPause`] are serialized as milliseconds, in fields with the suffix `_ms`: `expires_in_ms`,
-/// `since_unix_ms`.
+/// With the feature `serde`, instants and durations of this type, [`Holder`], [`Waiter`],
+/// [`NestedWait`] and [`GrantPause`] are serialized as milliseconds, in fields with the suffix
+/// `_ms`: `expires_in_ms`, `since_unix_ms`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -83,6 +103,12 @@ pub struct Inspection {
     pub waiting: u64,
     /// The first hundred waiting requests in the order of the queue.
     pub waiters: Vec<Waiter>,
+    /// What the holder itself waits for: the requests for other locks that wait inside the hold.
+    /// These are the edges of the graph of who waits for whom. A request is listed once it has
+    /// waited for half a second, in each of the holds that it is made inside, and for up to two
+    /// seconds after its wait has ended.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub nested_waits: Vec<NestedWait>,
     /// The primary that draws the fencing tokens of all locks under this prefix: the first eight
     /// digits of its `master_replid`, as `INFO replication` shows it. It changes with a failover
     /// and a restart. `None` if no tokens have been drawn, if the server does not show its
@@ -123,6 +149,41 @@ pub struct Waiter {
     pub since: SystemTime,
 }
 
+/// A request that waits for a lock inside the hold of another one:
+/// [`Inspection::nested_waits`]. Its process is that of the holder.
+///
+/// ```no_run
+/// # use distlock_runtime as distlock;
+/// let locks = distlock::LockManager::connect("redis://127.0.0.1/")?;
+/// for wait in locks.inspect_blocking("account:7")?.nested_waits {
+///     println!("the holder of account:7 waits for {} in {}", wait.key, wait.function);
+/// }
+/// # Ok::<(), distlock::LockError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct NestedWait {
+    /// Names this wait: the same in all holds that it is made inside, and in no other one.
+    pub id: String,
+    /// The key that it waits for.
+    pub key: String,
+    /// The function or call site that waits.
+    pub function: String,
+    /// When it requested the lock, by its own host's clock.
+    #[cfg_attr(feature = "serde", serde(rename = "since_unix_ms", with = "time::serde_unix_ms"))]
+    pub since: SystemTime,
+}
+
+impl From<BlockedWait> for NestedWait {
+    fn from(BlockedWait { request, .. }: BlockedWait) -> Self {
+        let since = since(&request.owner);
+        let (function, _) = function_and_label(&request.owner);
+        // Of the registration alone: it releases nothing.
+        Self { id: request.id.to_string(), key: request.key, function, since }
+    }
+}
+
 impl From<WaiterInfo> for Waiter {
     fn from(waiter: WaiterInfo) -> Self {
         let since = since(&waiter.owner);
@@ -141,6 +202,7 @@ impl From<LockState> for Inspection {
             expires_in: found.left,
             waiting: found.waiting,
             waiters: found.waiters.into_iter().map(Waiter::from).collect(),
+            nested_waits: Vec::new(),
             primary: mark.map(|mark| mark.to_string()),
             pause: found.pause,
         }

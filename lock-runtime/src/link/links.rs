@@ -6,13 +6,15 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::backend::redis::address::NodeAddress;
-use crate::link::effect::InspectAnswer;
+use crate::link::effect::{InspectAnswer, LookAnswer};
 use crate::link::fleet::{Fleet, watch};
 use crate::link::handle::{Deployment, LinkHandle, Setup};
 use crate::link::router::Router;
 use crate::link::threads;
 use crate::local::key_queue::IoHandle;
 use crate::protocol::request::Failure;
+use crate::types::request_id::RequestId;
+use crate::wire::command::Command;
 
 /// The links of a manager.
 #[derive(Clone)]
@@ -46,6 +48,19 @@ impl Links {
             Self::Cluster(fleet) => fleet.submit(key, ask),
         };
         receiver
+    }
+
+    /// Reads which requests wait inside this section. Without an answer the channel is closed.
+    pub(crate) fn look_inside(&self, section: RequestId) -> oneshot::Receiver<LookAnswer> {
+        let command = Command::LookAtSection(section);
+        match self {
+            Self::One(link) => {
+                let (sender, receiver) = oneshot::channel();
+                link.link().look(command, sender);
+                receiver
+            }
+            Self::Cluster(fleet) => fleet.look(command),
+        }
     }
 
     pub(crate) fn is_cluster(&self) -> bool {

@@ -219,7 +219,8 @@ impl Link {
         answer.map_or(Ok(()), Err)
     }
 
-    /// Sends a command of deadlock detection. The keeper reads the answer if nobody else does.
+    /// Reads what deadlock detection has stored, or stores something for it. The keeper reads the
+    /// answer if nobody else does.
     pub(crate) fn look(&self, command: Command, sender: oneshot::Sender<LookAnswer>) {
         if self.is_forked() {
             return;

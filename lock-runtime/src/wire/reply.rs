@@ -205,12 +205,12 @@ pub struct BlockedRequest {
     pub owner: OwnerInfo,
 }
 
-/// A request that waits inside a section, as it is registered in a cluster.
+/// A request that waits inside a section, as it is registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockedWait {
     /// The request.
     pub request: BlockedRequest,
-    /// The number of its latest registration.
+    /// The number of its latest registration, in a cluster.
     pub count: u64,
     /// What it waits for.
     pub target: WaitTarget,
@@ -521,7 +521,9 @@ fn blocked(answer: &RawReply) -> Option<Vec<BlockedWait>> {
 fn blocked_wait(id: &str, entry: &str) -> Option<BlockedWait> {
     let mut words = entry.splitn(5, ' ');
     let refreshed_us = words.next()?.parse().ok()?;
-    let count = words.next()?.strip_prefix('n')?.parse().ok()?;
+    // On one server it has since when the request waits in its place, and no `n`.
+    let count = words.next()?;
+    let count = count.strip_prefix('n').unwrap_or(count).parse().ok()?;
     let target = match words.next()? {
         "-" => WaitTarget::Key,
         section => WaitTarget::Section(RequestId::parse(section)?),
