@@ -66,7 +66,8 @@ pub fn list(locks: &LockManager, arguments: &ListArguments) -> anyhow::Result<()
     Ok(())
 }
 
-fn matcher(pattern: &str) -> anyhow::Result<GlobMatcher> {
+/// What matches keys like this.
+pub fn matcher(pattern: &str) -> anyhow::Result<GlobMatcher> {
     let glob = GlobBuilder::new(pattern).literal_separator(false).build();
     let glob = glob.with_context(|| format!("'{pattern}' is no pattern"))?;
     Ok(glob.compile_matcher())

@@ -1,6 +1,7 @@
 //! `distlock`: shows, waits for and releases the locks of the crate `distlock`, from a shell.
 
 mod connection;
+mod graph;
 mod inspect;
 mod list;
 mod run;
@@ -21,7 +22,7 @@ use crate::connection::Connection;
     name = "distlock",
     version,
     after_help = "\
-The URL says where the locks are: redis://host, redis+sentinel://host,host/name or \
+The URL says where the locks are: redis://host, redis-sentinel://host,host/name or \
 redis-cluster://host,host, and rediss… for TLS."
 )]
 struct CommandLine {
@@ -38,6 +39,8 @@ enum Command {
     Ls(list::ListArguments),
     /// Shows one lock: its holder, and who waits for it
     Inspect(inspect::InspectArguments),
+    /// Shows who waits for whom
+    Graph(graph::GraphArguments),
     /// Runs a command while it holds a lock
     Run(run::RunArguments),
     /// Prints a completion script for a shell
@@ -86,6 +89,7 @@ fn execute(CommandLine { connection, command }: CommandLine) -> anyhow::Result<E
         }
         Command::Ls(arguments) => list::list(&connection.open(None)?, &arguments)?,
         Command::Inspect(arguments) => inspect::inspect(&connection.open(None)?, &arguments)?,
+        Command::Graph(arguments) => graph::graph(&connection.open(None)?, &arguments)?,
         Command::Run(arguments) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.context("no runtime could be started")?;
