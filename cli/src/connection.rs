@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use clap::Args;
-use distlock::LockManager;
+use distlock::{LockManager, LockManagerBuilder};
 
 #[derive(Args, Debug)]
 pub struct Connection {
@@ -17,15 +17,25 @@ pub struct Connection {
 impl Connection {
     /// `label`: what others see of the holds of this process.
     pub fn open(&self, label: Option<String>) -> anyhow::Result<LockManager> {
-        let url = self.url.clone().or_else(|| std::env::var("REDIS_URL").ok());
-        let mut builder =
-            LockManager::builder().url(url.as_deref().unwrap_or("redis://127.0.0.1/"));
-        if let Some(prefix) = &self.prefix {
-            builder = builder.prefix(prefix);
-        }
+        let mut builder = self.builder();
         if let Some(label) = label {
             builder = builder.label(label);
         }
         builder.build().context("the locks cannot be reached; check --url")
+    }
+
+    pub fn builder(&self) -> LockManagerBuilder {
+        LockManager::builder().url(self.url()).prefix(self.prefix())
+    }
+
+    /// Where the locks are.
+    pub fn url(&self) -> String {
+        let url = self.url.clone().or_else(|| std::env::var("REDIS_URL").ok());
+        url.unwrap_or_else(|| "redis://127.0.0.1/".to_owned())
+    }
+
+    /// What the names of the locks begin with.
+    pub fn prefix(&self) -> &str {
+        self.prefix.as_deref().unwrap_or("lock:")
     }
 }

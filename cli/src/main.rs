@@ -1,6 +1,7 @@
 //! `distlock`: shows, waits for and releases the locks of the crate `distlock`, from a shell.
 
 mod connection;
+mod doctor;
 mod graph;
 mod inspect;
 mod list;
@@ -41,6 +42,8 @@ enum Command {
     Inspect(inspect::InspectArguments),
     /// Shows who waits for whom
     Graph(graph::GraphArguments),
+    /// Checks the servers, and shows how to repair what is wrong
+    Doctor(doctor::DoctorArguments),
     /// Runs a command while it holds a lock
     Run(run::RunArguments),
     /// Prints a completion script for a shell
@@ -90,6 +93,7 @@ fn execute(CommandLine { connection, command }: CommandLine) -> anyhow::Result<E
         Command::Ls(arguments) => list::list(&connection.open(None)?, &arguments)?,
         Command::Inspect(arguments) => inspect::inspect(&connection.open(None)?, &arguments)?,
         Command::Graph(arguments) => graph::graph(&connection.open(None)?, &arguments)?,
+        Command::Doctor(arguments) => return doctor::doctor(&connection, &arguments),
         Command::Run(arguments) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.context("no runtime could be started")?;

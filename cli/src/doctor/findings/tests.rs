@@ -1,0 +1,211 @@
+use super::*;
+use crate::doctor::facts::{Sentinel, SlowCommand, Target, WatchedPrimary, fields};
+
+const INFO: &str = "redis_version:7.0.15\nredis_mode:standalone\nrole:master\narch_bits:64\n\
+    master_replid:0123456789abcdef\nmaxmemory:0\nmaxmemory_policy:allkeys-lru\nused_memory:900\n\
+    aof_enabled:1\nconnected_clients:3\nmaxclients:100\nconnected_slaves:0\n";
+const CONFIG: &str = "save:\nappendfsync:everysec\ntcp-keepalive:300\nmin-replicas-to-write:0\n\
+    min-replicas-max-lag:10\ncluster-require-full-coverage:no\n";
+
+/// A server like a plain one, but for these lines.
+fn server(info: &str, config: &str) -> Server {
+    let mut server = Server::new("127.0.0.1:6379");
+    server.info = Ok(fields(&format!("{INFO}{info}")));
+    server.config = Ok(fields(&format!("{CONFIG}{config}")));
+    server
+}
+
+fn facts(kind: Kind, servers: Vec<Server>) -> Facts {
+    let prefix = "lock:".to_owned();
+    let target = Target { kind, user: None, has_password: false, has_tls: false, prefix };
+    Facts { target, servers, sentinels: Vec::new(), failures: Vec::new() }
+}
+
+fn ids(facts: &Facts) -> Vec<&'static str> {
+    examine(facts).into_iter().map(|finding| finding.id).collect()
+}
+
+fn found(server: Server) -> Vec<&'static str> {
+    ids(&facts(Kind::Server, vec![server]))
+}
+
+#[test]
+fn a_plain_server_is_fine() {
+    assert_eq!(found(server("", "")), [""; 0]);
+}
+
+#[test]
+fn each_setting_has_a_finding_of_its_own() {
+    for (info, config, id) in [
+        ("maxmemory:100000", "", "eviction"),
+        ("maxmemory:1000\nmaxmemory_policy:noeviction", "", "memory"),
+        ("aof_enabled:0", "", "no-persistence"),
+        ("aof_enabled:0", "save:3600 1", "snapshots-only"),
+        ("", "appendfsync:no", "appendfsync"),
+        ("rdb_last_bgsave_status:err", "save:3600 1", "disk"),
+        ("aof_last_write_status:err", "", "disk"),
+        ("", "min-replicas-to-write:1", "min-replicas"),
+        ("connected_clients:90", "", "maxclients"),
+        ("", "tcp-keepalive:0", "keepalive"),
+        ("role:slave\nmaster_host:one\nmaster_port:1", "", "replica"),
+        ("redis_version:6.0.16", "", "version"),
+        ("arch_bits:32", "", "build"),
+        ("redis_mode:cluster", "", "cluster-url"),
+        ("redis_mode:sentinel", "", "sentinel-url"),
+    ] {
+        assert_eq!(found(server(info, config)), [id], "{info} {config}");
+    }
+}
+
+#[test]
+fn settings_that_do_no_harm_are_no_findings() {
+    for (info, config) in [
+        ("maxmemory:1001\nmaxmemory_policy:noeviction", ""),
+        ("rdb_last_bgsave_status:err", ""),
+        ("rdb_last_bgsave_status:err", "save:3600 1\nstop-writes-on-bgsave-error:no"),
+        ("slave0:ip=a,port=1,state=online", "min-replicas-to-write:1"),
+        ("", "min-replicas-to-write:1\nmin-replicas-max-lag:0"),
+        ("redis_version:6.2.5", ""),
+        ("redis_version:255.255.255", ""),
+        ("", "cluster-require-full-coverage:yes"),
+    ] {
+        assert_eq!(found(server(info, config)), [""; 0], "{info} {config}");
+    }
+}
+
+#[test]
+fn a_cluster_needs_newer_servers_in_cluster_mode() {
+    let of_cluster = |info| ids(&facts(Kind::Cluster, vec![server(info, "")]));
+    assert_eq!(of_cluster(""), ["single-server-url"]);
+    assert_eq!(of_cluster("redis_mode:cluster\nredis_version:6.2.5"), ["version"]);
+    assert_eq!(of_cluster("redis_mode:cluster\nrole:slave"), [""; 0], "a replica of it is fine");
+}
+
+#[test]
+fn a_server_that_hides_its_history_is_named() {
+    let mut server = server("", "");
+    server.info.as_mut().unwrap().remove("master_replid");
+    assert_eq!(found(server), ["replication-id"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_not_fine() {
+    let denied = || Refusal::new("NOPERM", "NOPERM no permissions");
+    let mut server = server("", "");
+    (server.info, server.config) = (Err(denied()), Err(denied()));
+    (server.slow, server.foreign) = (Err(denied()), Err(denied()));
+    let found = examine(&facts(Kind::Server, vec![server]));
+    assert_eq!(found.len(), 4);
+    for finding in found {
+        assert_eq!(finding.level, Level::Unknown);
+        assert!(finding.fix[0].contains("ACL SETUSER default "), "{finding:?}");
+    }
+}
+
+#[test]
+fn a_service_without_config_has_no_line_that_would_help() {
+    let mut server = server("", "");
+    server.config = Err(Refusal::new("ERR", "ERR unknown command 'config'"));
+    let found = examine(&facts(Kind::Server, vec![server]));
+    assert_eq!((found[0].id, found[0].level), ("config", Level::Unknown));
+    assert!(found[0].fix.is_empty() && found[0].why.contains("unknown command"));
+}
+
+#[test]
+fn a_refusal_of_everything_is_one_finding() {
+    for (code, words, id) in [
+        ("NOAUTH", "NOAUTH Authentication required.", "no-password"),
+        ("WRONGPASS", "WRONGPASS invalid username-password pair", "wrong-password"),
+        ("BUSY", "BUSY Redis is busy running a script", "busy-script"),
+        ("LOADING", "LOADING Redis is loading the dataset in memory", "loading"),
+        ("", "Connection refused", "unreachable"),
+    ] {
+        let mut server = Server::new("127.0.0.1:6379");
+        server.info = Err(Refusal::new(code, words));
+        let mut facts = facts(Kind::Server, vec![server]);
+        facts.failures = vec![Failure::Other("the same".to_owned())];
+        assert_eq!(ids(&facts), [id]);
+    }
+}
+
+#[test]
+fn the_library_s_error_is_shown_where_nothing_explains_it() {
+    let mut facts = facts(Kind::Server, vec![server("", "")]);
+    facts.failures = vec![Failure::Other("it failed".to_owned())];
+    assert_eq!(ids(&facts), ["acquire"]);
+}
+
+#[test]
+fn clocks_round_trips_and_slow_commands_have_limits() {
+    let mut near = server("", "");
+    (near.clock_ahead_ms, near.round_trip) = (Some(-1_000), Some(Duration::from_millis(49)));
+    assert_eq!(found(near), [""; 0]);
+    let mut far = server("", "");
+    (far.clock_ahead_ms, far.round_trip) = (Some(-1_001), Some(Duration::from_millis(50)));
+    far.slow = Ok(vec![SlowCommand { took: Duration::from_secs(1), words: "KEYS *".to_owned() }]);
+    assert_eq!(found(far), ["clock", "round-trip", "slow-commands"]);
+}
+
+fn sentinel(address: &str, primary: &str, quorum: usize) -> Sentinel {
+    let watched = WatchedPrimary { address: primary.to_owned(), quorum, sentinels: 3 };
+    Sentinel {
+        address: address.to_owned(),
+        primary: Ok(watched),
+        quorum_check: Ok(()),
+        names: vec!["locks".to_owned()],
+    }
+}
+
+#[test]
+fn sentinels_are_compared_with_the_majority() {
+    let replicas = "connected_slaves:1\nslave0:ip=a,port=1,state=online";
+    let mut facts = facts(Kind::Sentinel("locks".to_owned()), vec![server(replicas, "")]);
+    facts.sentinels = vec![sentinel("s:1", "a:1", 2), sentinel("s:2", "b:1", 2)];
+    facts.sentinels.push(sentinel("s:3", "a:1", 2));
+    let found = examine(&facts);
+    assert_eq!((found.len(), found[0].id), (1, "sentinels-disagree"));
+    assert_eq!(
+        found[0].fix,
+        [
+            "redis-cli -h s -p 2 SENTINEL REMOVE locks",
+            "redis-cli -h s -p 2 SENTINEL MONITOR locks a 1 2",
+        ]
+    );
+    facts.sentinels[1] = sentinel("s:2", "a:1", 5);
+    facts.sentinels[1].quorum_check = Err(Refusal::new("NOQUORUM", "NOQUORUM 3 usable Sentinels"));
+    let found = examine(&facts);
+    assert_eq!((found.len(), found[0].id), (1, "sentinel-quorum"));
+    assert_eq!(found[0].fix, ["redis-cli -h s -p 2 SENTINEL SET locks quorum 2"]);
+}
+
+#[test]
+fn a_cluster_without_all_slots_says_how_many_it_lacks() {
+    let mut node = server("redis_mode:cluster", "");
+    let line = "07c3 127.0.0.1:6379@16379 myself,master - 0 0 3 connected 0-16380";
+    node.cluster_nodes = Ok(NodeLine::parse(line).into_iter().collect());
+    node.cluster_info = Ok(fields("cluster_state:fail"));
+    let found = examine(&facts(Kind::Cluster, vec![node]));
+    let ids: Vec<_> = found.iter().map(|finding| finding.id).collect();
+    assert_eq!(ids, ["slots", "no-replicas"]);
+    assert!(found[0].what.contains("3 of the slots"), "{}", found[0].what);
+}
+
+#[test]
+fn lines_are_safe_to_paste() {
+    let rules = ["ACL", "SETUSER", "app", "~lock:*", "&lock:inbox:*", ">it's"];
+    assert_eq!(
+        redis_cli("[::1]:6379", true, &rules),
+        r"redis-cli -h ::1 -p 6379 --tls ACL SETUSER app '~lock:*' '&lock:inbox:*' '>it'\''s'"
+    );
+    assert_eq!(redis_cli("/run/redis.sock", false, &["PING"]), "redis-cli -s /run/redis.sock PING");
+    assert_eq!(quoted(""), "''");
+}
+
+#[test]
+fn urls_never_show_a_password() {
+    let mut facts = facts(Kind::Server, vec![server("redis_mode:cluster", "")]);
+    (facts.target.user, facts.target.has_password) = (Some("app".to_owned()), true);
+    facts.target.has_tls = true;
+    let fix = &examine(&facts)[0].fix;
+    assert_eq!(*fix, ["export DISTLOCK_URL='rediss-cluster://app:PASSWORD@127.0.0.1:6379/'"]);
+}
