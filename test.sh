@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The gate: format, lints, tests, documentation, packages and examples. Installs redis-server, and
-# strace on Linux, if they are missing. Needs a Rust toolchain (rustup's default profile).
+# The gate: format, lints, tests, documentation, packages and examples. Installs redis-server, tmux,
+# and strace on Linux, if they are missing. Needs a Rust toolchain (rustup's default profile).
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -59,6 +59,11 @@ if [ "$(uname)" = Linux ] && ! command -v strace >/dev/null; then
   install_package strace strace >/dev/null || true
   command -v strace >/dev/null ||
     fail "strace could not be installed: put it on the PATH, it counts system calls for a test"
+fi
+if ! command -v tmux >/dev/null; then
+  say "installing tmux"
+  install_package tmux tmux >/dev/null || true
+  command -v tmux >/dev/null || fail "tmux could not be installed: a test runs the command in it"
 fi
 
 say "format"

@@ -13,6 +13,7 @@ mod behaviour {
     mod durations;
     mod errors;
     mod failover;
+    mod force_release;
     mod foreign_tasks;
     mod handoff;
     mod inspect;

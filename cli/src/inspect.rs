@@ -31,7 +31,8 @@ pub fn inspect(
     Ok(())
 }
 
-fn print(out: &mut impl io::Write, key: &str, found: &Inspection) -> io::Result<()> {
+/// Writes what is known of a lock.
+pub fn print(out: &mut impl io::Write, key: &str, found: &Inspection) -> io::Result<()> {
     let key = plain(key);
     match &found.holder {
         Some(holder) => {

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use clap::Args;
 use comfy_table::{Table, presets};
-use distlock::{Inspection, LockManager};
+use distlock::{Holder, Inspection, LockManager};
 use globset::{GlobBuilder, GlobMatcher};
 use serde::Serialize;
 
@@ -34,36 +34,49 @@ struct Listed<'a> {
 
 /// Lists the locks that are held, as they are found, or sorted in a table.
 pub fn list(locks: &LockManager, arguments: &ListArguments) -> anyhow::Result<()> {
-    let pattern = arguments.pattern.as_deref().map(matcher).transpose()?;
-    let mut list = locks.list();
+    let &ListArguments { ref pattern, limit, json } = arguments;
+    let pattern = pattern.as_deref().map(matcher).transpose()?;
     let mut out = io::stdout().lock();
     let mut rows = Vec::new();
-    let mut count = 0;
-    let mut more = false;
-    while let Some((key, found)) = list.next_blocking()? {
-        if pattern.as_ref().is_some_and(|pattern| !pattern.is_match(&key)) {
-            continue;
-        }
-        if count == arguments.limit {
-            more = true;
-            break;
-        }
-        count += 1;
-        if arguments.json {
+    let more = walk(locks, pattern.as_ref(), limit, |key, found| {
+        if json {
             serde_json::to_writer(&mut out, &Listed { key: &key, found: &found })?;
             writeln!(out)?;
         } else {
             rows.push((key, found));
         }
-    }
-    if !arguments.json {
+        Ok(())
+    })?;
+    if !json {
         rows.sort_by(|(one, _), (other, _)| one.cmp(other));
         print(&mut out, &rows)?;
     }
     if more {
-        eprintln!("distlock: there are more than {count} locks; see --limit");
+        eprintln!("distlock: there are more than {limit} locks; see --limit");
     }
     Ok(())
+}
+
+/// Finds so many locks with keys like this. Returns whether there are more.
+pub fn walk(
+    locks: &LockManager,
+    pattern: Option<&GlobMatcher>,
+    limit: usize,
+    mut each: impl FnMut(String, Inspection) -> anyhow::Result<()>,
+) -> anyhow::Result<bool> {
+    let mut list = locks.list();
+    let mut count = 0;
+    while let Some((key, found)) = list.next_blocking()? {
+        if pattern.is_some_and(|pattern| !pattern.is_match(&key)) {
+            continue;
+        }
+        if count == limit {
+            return Ok(true);
+        }
+        count += 1;
+        each(key, found)?;
+    }
+    Ok(false)
 }
 
 /// What matches keys like this.
@@ -73,6 +86,32 @@ pub fn matcher(pattern: &str) -> anyhow::Result<GlobMatcher> {
     Ok(glob.compile_matcher())
 }
 
+/// The heads of the columns of a list of locks.
+pub const COLUMNS: [&str; 8] =
+    ["KEY", "HOLDER", "FUNCTION", "HELD", "LEFT", "TOKEN", "WAITERS", "LONGEST"];
+
+/// The columns of one lock.
+pub fn columns(key: &str, found: &Inspection) -> [String; 8] {
+    let of_holder = |show: &dyn Fn(&Holder) -> String| {
+        found.holder.as_ref().map_or_else(String::new, |holder| text::plain(&show(holder)))
+    };
+    [
+        text::plain(key),
+        of_holder(&|holder| format!("{}:{}", holder.host, holder.pid)),
+        of_holder(&text::function),
+        of_holder(&|holder| text::ago(holder.held_since)),
+        found.expires_in.map_or_else(String::new, text::short),
+        of_holder(&|holder| holder.fence.to_string()),
+        found.waiting.to_string(),
+        longest_wait(found).map_or_else(String::new, text::ago),
+    ]
+}
+
+/// Since when the first waiter has waited.
+pub fn longest_wait(found: &Inspection) -> Option<SystemTime> {
+    found.waiters.iter().map(|waiter| waiter.since).min()
+}
+
 fn print(out: &mut impl io::Write, rows: &[(String, Inspection)]) -> anyhow::Result<()> {
     if rows.is_empty() {
         writeln!(out, "no locks are held")?;
@@ -80,21 +119,9 @@ fn print(out: &mut impl io::Write, rows: &[(String, Inspection)]) -> anyhow::Res
     }
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    table.set_header(["KEY", "HOLDER", "FUNCTION", "HELD", "LEFT", "TOKEN", "WAITERS", "LONGEST"]);
+    table.set_header(COLUMNS);
     for (key, found) in rows {
-        let longest = found.waiters.iter().map(|waiter| waiter.since).min();
-        let holder = found.holder.as_ref();
-        table.add_row([
-            text::plain(key),
-            holder
-                .map_or_else(String::new, |one| text::plain(&format!("{}:{}", one.host, one.pid))),
-            holder.map_or_else(String::new, |one| text::plain(&text::function(one))),
-            holder.map_or_else(String::new, |one| text::ago(one.held_since)),
-            found.expires_in.map_or_else(String::new, text::short),
-            holder.map_or_else(String::new, |one| one.fence.to_string()),
-            found.waiting.to_string(),
-            longest.map_or_else(String::new, |since: SystemTime| text::ago(since)),
-        ]);
+        table.add_row(columns(key, found));
     }
     for line in table.lines() {
         writeln!(out, "{}", line.trim_end())?;

@@ -5,9 +5,11 @@ mod doctor;
 mod graph;
 mod inspect;
 mod list;
+mod release;
 mod run;
 mod signals;
 mod text;
+mod top;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -44,6 +46,10 @@ enum Command {
     Graph(graph::GraphArguments),
     /// Checks the servers, and shows how to repair what is wrong
     Doctor(doctor::DoctorArguments),
+    /// Shows the locks live; keys inspect and release them
+    Top(top::TopArguments),
+    /// Releases a lock in place of its holder, which is stuck
+    Release(release::ReleaseArguments),
     /// Runs a command while it holds a lock
     Run(run::RunArguments),
     /// Prints a completion script for a shell
@@ -94,6 +100,8 @@ fn execute(CommandLine { connection, command }: CommandLine) -> anyhow::Result<E
         Command::Inspect(arguments) => inspect::inspect(&connection.open(None)?, &arguments)?,
         Command::Graph(arguments) => graph::graph(&connection.open(None)?, &arguments)?,
         Command::Doctor(arguments) => return doctor::doctor(&connection, &arguments),
+        Command::Top(arguments) => top::top(connection.open(None)?, &arguments)?,
+        Command::Release(arguments) => release::release(&connection.open(None)?, &arguments)?,
         Command::Run(arguments) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.context("no runtime could be started")?;

@@ -127,6 +127,116 @@ fn inspect_shows_the_holder_and_the_queue() {
 }
 
 #[test]
+fn release_ends_the_hold_with_this_token_alone() {
+    let world = World::new();
+    let guard = world.hold("order:7");
+    let token = guard.fence().to_string();
+    let error = |words: &[&str]| {
+        let output = world.output(words);
+        assert_eq!(output.status.code(), Some(125), "{words:?}: {output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(error(&["release", "order:7"]).contains("--token"));
+    assert!(error(&["release", "order:7", "--token", "x"]).contains("is a number"));
+    let asks = error(&["release", "order:7", "--token", &token]);
+    assert!(asks.contains("--yes"), "{asks}");
+    let other = error(&["release", "order:7", "--token", "1", "--yes"]);
+    assert!(other.contains(&format!("held under token {token}, not 1")), "{other}");
+    assert!(guard.hold().is_valid());
+    let text = world.text(&["release", "order:7", "--token", &token, "--yes"]);
+    assert_eq!(text, "order:7 is released; its holder is notified\n");
+    eventually(LIMIT, "the holder knows", || !guard.hold().is_valid());
+    let free = error(&["release", "order:7", "--token", &token, "-y"]);
+    assert!(free.contains("order:7 is not held"), "{free}");
+}
+
+/// In a terminal of its own: what it shows, and what its keys do.
+#[cfg(unix)]
+#[test]
+fn top_shows_inspects_and_releases_locks_in_a_terminal() {
+    let world = World::new();
+    let quiet = world.hold("order:7");
+    let busy = world.hold("report");
+    let mut waiter = world.command(&["run", "report", "--", "true"]).spawn().unwrap();
+    eventually(LIMIT, "it waits", || world.text(&["inspect", "report"]).contains("1 request"));
+
+    let terminal = Terminal::start(&world, &["top", "--interval", "50ms"]);
+    terminal.shows("2 locks, 1 requests wait, by waiters");
+    let screen = terminal.screen();
+    let places = ["report", "order:7"].map(|key| screen.find(key).expect("it is listed"));
+    assert!(places.is_sorted(), "the one with a waiter comes first: {screen}");
+    terminal.press("Enter");
+    terminal.shows("report is held");
+    terminal.press("Escape");
+    for order in ["by wait", "by hold time", "by key"] {
+        terminal.press("s");
+        terminal.shows(order);
+    }
+    // The cursor has stayed at its key.
+    terminal.press("r");
+    terminal.shows("y releases it");
+    terminal.press("n");
+    terminal.shows("nothing was released");
+    assert!(busy.hold().is_valid());
+    terminal.press("r");
+    terminal.shows("report is held by");
+    terminal.press("y");
+    terminal.shows("report is released");
+    eventually(LIMIT, "the holder knows", || !busy.hold().is_valid());
+    assert!(waiter.wait().unwrap().success(), "the next one has it");
+    terminal.shows("1 locks, 0 requests wait");
+    assert!(quiet.hold().is_valid());
+    terminal.press("q");
+    eventually(LIMIT, "it has ended", || terminal.screen().contains("exit 0"));
+}
+
+/// A terminal multiplexer with one window, in which a command runs.
+struct Terminal {
+    socket: String,
+}
+
+impl Terminal {
+    fn start(world: &World, words: &[&str]) -> Self {
+        let terminal = Self { socket: format!("distlock-{}", std::process::id()) };
+        let command = format!(
+            "DISTLOCK_URL={} '{}' {}; echo exit $?; cat",
+            world.server.url(),
+            env!("CARGO_BIN_EXE_distlock"),
+            words.join(" ")
+        );
+        terminal.tmux(&["-f/dev/null", "new-session", "-d", "-x120", "-y30", &command]);
+        terminal
+    }
+
+    fn tmux(&self, words: &[&str]) -> String {
+        let output = Command::new("tmux").args(["-L", &self.socket]).args(words).output();
+        let output = output.expect("tmux is installed: test.sh does that");
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
+    #[track_caller]
+    fn shows(&self, text: &str) {
+        eventually(LIMIT, text, || self.screen().contains(text));
+    }
+
+    fn press(&self, key: &str) {
+        self.tmux(&["send-keys", key]);
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = Command::new("tmux").args(["-L", &self.socket, "kill-server"]).status();
+    }
+}
+
+#[test]
 fn run_holds_the_lock_while_the_command_runs() {
     let world = World::new();
     let script = "trap 'exit 7' USR1; echo ready; echo $DISTLOCK_KEY $DISTLOCK_TOKEN; \
@@ -212,7 +322,7 @@ fn completions_and_the_man_page_know_all_commands() {
     let world = World::new();
     for words in [&["completions", "bash"][..], &["completions", "zsh"], &["man"]] {
         let text = world.text(words);
-        for command in ["inspect", "run"] {
+        for command in ["inspect", "run", "top", "release"] {
             assert!(text.contains(command), "{words:?}: no {command}");
         }
     }

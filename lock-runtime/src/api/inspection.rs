@@ -1,11 +1,14 @@
-//! The state of one lock.
+//! The state of one lock, and its forced release.
 
 use std::future::pending;
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::oneshot;
+
 use crate::acquire::core::ManagerCore;
 use crate::error::LockError;
-use crate::link::effect::{InspectAnswer, NotInspected};
+use crate::link::effect::{DirectAnswer, NotAnswered};
+use crate::types::fence::Fence;
 use crate::types::owner_info::{Holder, HolderInfo, OwnerInfo, function_and_label, since};
 use crate::types::pause::GrantPause;
 use crate::types::time;
@@ -14,7 +17,7 @@ use crate::wire::command::WaitTarget;
 use crate::wire::keyspace::Mark;
 use crate::wire::reply::{BlockedWait, LockState, Reply, WaiterInfo};
 
-/// How long an inspection waits while the slot of its key is being moved.
+/// How long a question waits while the slot of its key is being moved.
 const MOVING: Duration = Duration::from_secs(5);
 /// How soon it asks again.
 const SOON: Duration = Duration::from_millis(20);
@@ -23,21 +26,37 @@ const INSIDE: Duration = Duration::from_secs(1);
 
 /// The state of the lock of this key, with the waiters of this process.
 pub(crate) async fn inspect(core: &ManagerCore, key: &str) -> Result<Inspection, LockError> {
+    let mut found = answer(core, key, || core.links().inspect(key)).await?;
+    core.add_local_view(key, &mut found);
+    let nested_waits = nested_waits(core, key, found.holder.as_ref()).await;
+    Ok(Inspection { nested_waits, ..found.into() })
+}
+
+/// Whether the lock of this key was held under this token; it is released then.
+pub(crate) async fn force_release(
+    core: &ManagerCore,
+    key: &str,
+    fence: Fence,
+) -> Result<bool, LockError> {
+    answer(core, key, || core.links().force_release(key, fence)).await
+}
+
+/// The answer of the server of this key to a question, which is repeated while the slot is moved.
+async fn answer<T: Send + 'static>(
+    core: &ManagerCore,
+    key: &str,
+    ask: impl Fn() -> oneshot::Receiver<DirectAnswer<T>>,
+) -> Result<T, LockError> {
     let since = time::now();
     loop {
-        let inspected = user_code::with_guarded(core.links().inspect(key));
-        let answer: Option<InspectAnswer> = core.drive(key, async { inspected.await.ok() }).await;
-        return match answer {
-            Some(Ok(mut found)) => {
-                core.add_local_view(key, &mut found);
-                let nested_waits = nested_waits(core, key, found.holder.as_ref()).await;
-                Ok(Inspection { nested_waits, ..found.into() })
-            }
-            Some(Err(NotInspected::NotNow(_))) if since.plus(MOVING) > time::now() => {
+        let asked = user_code::with_guarded(ask());
+        return match core.drive(key, async { asked.await.ok() }).await {
+            Some(Ok(found)) => Ok(found),
+            Some(Err(NotAnswered::NotNow(_))) if since.plus(MOVING) > time::now() => {
                 core.until(Some(time::now().plus(SOON)), pending::<()>()).await;
                 continue;
             }
-            Some(Err(NotInspected::NotNow(failure) | NotInspected::Failed(failure))) => {
+            Some(Err(NotAnswered::NotNow(failure) | NotAnswered::Failed(failure))) => {
                 Err(LockError::from_failure(key, Duration::ZERO, failure))
             }
             None => Err(core.closed(key)),

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use crate::acquire::core::{CoreSettings, ManagerCore};
 use crate::acquire::multi::LockKeys;
-use crate::api::inspection::{Inspection, inspect};
+use crate::api::inspection::{Inspection, force_release, inspect};
 use crate::api::list::LockList;
 use crate::api::request::LockRequest;
 use crate::error::LockError;
 use crate::link::handle::Setup;
 use crate::link::links::Links;
 use crate::link::wait::block_on;
+use crate::types::fence::Fence;
 use crate::types::time;
 
 /// Supervisors allow a process ten to thirty seconds to stop.
@@ -134,6 +135,57 @@ impl LockManager {
     /// Cancel safe. Dropping the future has no effect on any lock.
     pub async fn inspect(&self, key: &str) -> Result<Inspection, LockError> {
         inspect(&self.core, key).await
+    }
+
+    /// Blocking form of [`force_release`](Self::force_release). Blocks this thread for one round
+    /// trip.
+    ///
+    /// # Errors
+    ///
+    /// As [`force_release`](Self::force_release).
+    pub fn force_release_blocking(&self, key: &str, token: Fence) -> Result<bool, LockError> {
+        block_on(self.force_release(key, token))
+    }
+
+    /// Releases a lock that another process holds, if `token` is a fencing token of its hold: that
+    /// of [`Inspection::holder`](crate::Inspection::holder), or of a later call that shares the
+    /// hold. Returns whether it is; if not, nothing changes.
+    ///
+    /// This is for operators, when a holder is known to be stuck. Its code may still run and does
+    /// not stop at once: whatever it writes after this call has to be [refused by its
+    /// token](crate::FenceGate). The next waiter is granted the lock with a higher one.
+    ///
+    /// The process that held the lock is notified and reports the hold as
+    /// [lost](LockError::Lost). In a cluster that may take until its next renewal, a third of its
+    /// ttl. It cannot put the hold back after a failover.
+    ///
+    /// ```
+    /// # use distlock_runtime as distlock;
+    /// use distlock::LockManager;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let locks = LockManager::connect("memory://")?;
+    /// let guard = locks.mutex("report").acquire().await?;
+    ///
+    /// let found = locks.inspect("report").await?;
+    /// let stuck = found.holder.expect("it is held").fence;
+    /// assert!(locks.force_release("report", stuck).await?);
+    /// assert!(!locks.force_release("report", stuck).await?, "it is not held any more");
+    /// # drop(guard);
+    /// # Ok::<(), distlock::LockError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Unavailable`] or [`LockError::Refused`] if the server cannot be asked or does
+    /// not answer: the hold may have been released then. [`LockError::Closed`] after a shutdown.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped may have released the lock.
+    pub async fn force_release(&self, key: &str, token: Fence) -> Result<bool, LockError> {
+        force_release(&self.core, key, token).await
     }
 
     /// Lists all locks under the prefix of this manager that are held, with their holders and

@@ -71,6 +71,9 @@ fn what_and_advice(cause: &Cause, reason: &str) -> (&'static str, &'static str) 
         Cause::Lost(Loss::Shutdown) => {
             (LOST, "check what was written, and shut down after the work is done")
         }
+        Cause::Lost(Loss::ForceReleased) => {
+            (LOST, "check what was written, and find out why the hold was taken for stuck")
+        }
         Cause::Lost(Loss::Expired | Loss::NotOnServer | Loss::Panicked) => {
             (LOST, "check what was written, and let the storage reject old fencing tokens")
         }

@@ -7,19 +7,29 @@ use tokio::sync::oneshot;
 use crate::local::key_queue::KeyQueue;
 use crate::protocol::listing::ScanCursor;
 use crate::protocol::request::{CommandError, CommandId, Failure, Redirect};
+use crate::types::fence::Fence;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::{Command, Probe, WaitState};
 use crate::wire::reply::{Grant, LockState, Reply};
 
-pub(crate) type InspectAnswer = Result<LockState, NotInspected>;
+/// The answer of the server to a question of a caller.
+pub(crate) type DirectAnswer<T> = Result<T, NotAnswered>;
 
-/// Why there is no inspection.
-pub(crate) enum NotInspected {
+/// Why there is none.
+pub(crate) enum NotAnswered {
     /// The slot of the key is being moved to another node: ask again.
     NotNow(Failure),
     Failed(Failure),
+}
+
+/// What a caller asks about a key.
+pub(crate) enum KeyQuestion {
+    /// The state of its lock.
+    Inspect(oneshot::Sender<DirectAnswer<LockState>>),
+    /// Whether its lock is held under this token; it is released then.
+    ForceRelease(Fence, oneshot::Sender<DirectAnswer<bool>>),
 }
 
 /// A step of a walk over the locks of one server, and where to go on; `None` at the end.
@@ -58,7 +68,7 @@ pub(crate) type AnswerElsewhere = Box<dyn FnOnce(Result<Reply, CommandError>) + 
 /// Who gets the reply to a command.
 pub(crate) enum ReplyTo {
     Protocol(CommandId),
-    Inspect(oneshot::Sender<InspectAnswer>),
+    KeyQuestion(KeyQuestion),
     Scan(oneshot::Sender<ScanAnswer>),
     /// Deadlock detection in a cluster.
     Look(oneshot::Sender<LookAnswer>),

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::backend::redis::address::NodeAddress;
-use crate::link::effect::{InspectAnswer, LookAnswer};
+use crate::link::effect::{DirectAnswer, KeyQuestion, LookAnswer};
 use crate::link::fleet::{Fleet, watch};
 use crate::link::handle::{Deployment, LinkHandle, Setup};
 use crate::link::router::Router;
 use crate::link::threads;
 use crate::local::key_queue::IoHandle;
 use crate::protocol::request::Failure;
+use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::wire::command::Command;
+use crate::wire::reply::LockState;
 
 /// The links of a manager.
 #[derive(Clone)]
@@ -40,9 +42,26 @@ impl Links {
         }
     }
 
-    pub(crate) fn inspect(&self, key: &str) -> oneshot::Receiver<InspectAnswer> {
+    pub(crate) fn inspect(&self, key: &str) -> oneshot::Receiver<DirectAnswer<LockState>> {
+        self.ask(key, KeyQuestion::Inspect)
+    }
+
+    pub(crate) fn force_release(
+        &self,
+        key: &str,
+        fence: Fence,
+    ) -> oneshot::Receiver<DirectAnswer<bool>> {
+        self.ask(key, |sender| KeyQuestion::ForceRelease(fence, sender))
+    }
+
+    fn ask<T>(
+        &self,
+        key: &str,
+        question: impl FnOnce(oneshot::Sender<T>) -> KeyQuestion,
+    ) -> oneshot::Receiver<T> {
         let (sender, receiver) = oneshot::channel();
-        let ask = |router: &mut Router, _| router.inspect(key.to_owned(), sender);
+        let question = question(sender);
+        let ask = |router: &mut Router, _| router.question(key.into(), question);
         match self {
             Self::One(link) => link.link().submit(ask),
             Self::Cluster(fleet) => fleet.submit(key, ask),

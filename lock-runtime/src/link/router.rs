@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::backend::Incoming;
 use crate::link::effect::{
-    AnswerElsewhere, Effect, InspectAnswer, LookAnswer, NotInspected, ReplyTo, ScanAnswer,
+    AnswerElsewhere, Effect, KeyQuestion, LookAnswer, NotAnswered, ReplyTo, ScanAnswer,
     WaitRegistration,
 };
 use crate::link::observe;
@@ -29,6 +29,7 @@ use crate::protocol::node::MovedRequests;
 use crate::protocol::request::{
     CommandError, CommandId, Failure, Loss, Output, ReleaseOutcome, RequestParams,
 };
+use crate::protocol::timing::TOMBSTONE;
 use crate::types::owner_info::OwnerInfo;
 use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::time::Timestamp;
@@ -75,7 +76,7 @@ pub(crate) struct MovedAlong {
     queues: Vec<(RequestId, Arc<KeyQueue>)>,
     confirmations: Vec<(RequestId, oneshot::Sender<ReleaseOutcome>)>,
     extensions: Vec<Extension>,
-    inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
+    questions: Vec<(Arc<str>, KeyQuestion)>,
 }
 
 pub(crate) struct Router {
@@ -85,7 +86,7 @@ pub(crate) struct Router {
     wait_registrations: RequestMap<WatchedWait>,
     confirmations: RequestMap<oneshot::Sender<ReleaseOutcome>>,
     extensions: Vec<Extension>,
-    inspections: Vec<(String, oneshot::Sender<InspectAnswer>)>,
+    questions: Vec<(Arc<str>, KeyQuestion)>,
     scans: Vec<(Keyspace, ScanCursor, oneshot::Sender<ScanAnswer>)>,
     /// When the connection was made.
     connected_at: Timestamp,
@@ -110,7 +111,7 @@ impl Router {
             wait_registrations: RequestMap::default(),
             confirmations: RequestMap::default(),
             extensions: Vec::new(),
-            inspections: Vec::new(),
+            questions: Vec::new(),
             scans: Vec::new(),
             connected_at: Timestamp::ZERO,
             timers: BTreeMap::new(),
@@ -237,10 +238,10 @@ impl Router {
         }
     }
 
-    pub(crate) fn inspect(&mut self, key: String, sender: oneshot::Sender<InspectAnswer>) {
+    pub(crate) fn question(&mut self, key: Arc<str>, question: KeyQuestion) {
         match self.protocol.unreachable().cloned() {
-            Some(failure) => self.answer(sender, Err(NotInspected::Failed(failure))),
-            None => self.inspections.push((key, sender)),
+            Some(failure) => self.cannot_answer(question, NotAnswered::Failed(failure)),
+            None => self.questions.push((key, question)),
         }
     }
 
@@ -310,7 +311,7 @@ impl Router {
         let senders = (
             mem::take(&mut self.confirmations),
             mem::take(&mut self.extensions),
-            mem::take(&mut self.inspections),
+            mem::take(&mut self.questions),
             mem::take(&mut self.scans),
             mem::take(&mut self.timers),
             mem::take(&mut self.wait_registrations),
@@ -355,8 +356,8 @@ impl Router {
 
     pub(crate) fn connect_failed(&mut self, now: Timestamp, why: &str, kind: ConnectErrorKind) {
         let failure = || kind.failure(why.to_owned());
-        for (_, sender) in mem::take(&mut self.inspections) {
-            self.answer(sender, Err(NotInspected::Failed(failure())));
+        for (_, question) in mem::take(&mut self.questions) {
+            self.cannot_answer(question, NotAnswered::Failed(failure()));
         }
         for (.., sender) in mem::take(&mut self.scans) {
             self.answer(sender, Err(failure()));
@@ -374,10 +375,10 @@ impl Router {
     ) {
         let unsent = mem::take(&mut self.batch).into_iter().map(|(to, _)| to);
         for to in unsent.chain(unanswered) {
-            // The protocol retries by itself. An inspection would look like a shutdown.
+            // The protocol retries by itself. A question would look like a shutdown.
             match to {
-                ReplyTo::Inspect(sender) => {
-                    self.answer(sender, inspected(Err(CommandError::ConnectionLost)));
+                ReplyTo::KeyQuestion(question) => {
+                    self.answer_question(question, Err(CommandError::ConnectionLost));
                 }
                 ReplyTo::Scan(sender) => {
                     self.answer(sender, Err(CommandError::ConnectionLost.failure()));
@@ -403,10 +404,9 @@ impl Router {
                 }
                 self.protocol.reply(now, id, reply);
             }
-            Incoming::Reply(ReplyTo::Inspect(sender), reply) => {
+            Incoming::Reply(ReplyTo::KeyQuestion(question), reply) => {
                 self.note_redirect(&reply);
-                let found = inspected(reply).map(|found| self.protocol.owner_view(found));
-                self.answer(sender, found);
+                self.answer_question(question, reply);
             }
             Incoming::Reply(ReplyTo::Scan(sender), reply) => {
                 let page = match reply {
@@ -480,22 +480,21 @@ impl Router {
         }
         let is_moved = |id| requests.ids().any(|moved| moved == id);
         let extensions = self.extensions.extract_if(.., |one| is_moved(one.id)).collect();
-        let inspections =
-            self.inspections.extract_if(.., |(key, _)| leaves(space.slot(key))).collect();
+        let questions = self.questions.extract_if(.., |(key, _)| leaves(space.slot(key))).collect();
         // Which nodes there are is looked up again.
         for (_, cursor, sender) in mem::take(&mut self.scans) {
             self.answer(sender, Ok((Vec::new(), Some(cursor))));
         }
-        MovedAlong { requests, queues, confirmations, extensions, inspections }
+        MovedAlong { requests, queues, confirmations, extensions, questions }
     }
 
     /// Adds what has moved to this node.
     pub(crate) fn adopt(&mut self, now: Timestamp, moved: MovedAlong) {
-        let MovedAlong { requests, queues, confirmations, extensions, inspections } = moved;
+        let MovedAlong { requests, queues, confirmations, extensions, questions } = moved;
         self.queues.extend(queues);
         self.confirmations.extend(confirmations);
         self.extensions.extend(extensions);
-        self.inspections.extend(inspections);
+        self.questions.extend(questions);
         self.protocol.adopt(now, requests);
     }
 
@@ -562,12 +561,17 @@ impl Router {
         self.protocol.confirm_sent(now);
     }
 
-    /// The commands to be sent, in order. Only while there is a connection: inspections and scans
+    /// The commands to be sent, in order. Only while there is a connection: questions and scans
     /// wait for one.
     pub(crate) fn batch(&mut self) -> &mut Vec<(ReplyTo, Command)> {
-        for (key, sender) in self.inspections.drain(..) {
-            let inspect = Command::Inspect { key: key.into(), limit: MAX_LISTED_WAITERS };
-            self.batch.push((ReplyTo::Inspect(sender), inspect));
+        for (key, question) in self.questions.drain(..) {
+            let command = match question {
+                KeyQuestion::Inspect(_) => Command::Inspect { key, limit: MAX_LISTED_WAITERS },
+                KeyQuestion::ForceRelease(fence, _) => {
+                    Command::ForceRelease { key, fence, tombstone: TOMBSTONE }
+                }
+            };
+            self.batch.push((ReplyTo::KeyQuestion(question), command));
         }
         for (space, cursor, sender) in self.scans.drain(..) {
             let from = cursor.on(self.connected_at);
@@ -593,6 +597,27 @@ impl Router {
 
     pub(crate) fn after(&mut self, act: impl FnOnce() + Send + 'static) {
         self.effects.push(Effect::Run(Box::new(act)));
+    }
+
+    fn answer_question(&mut self, question: KeyQuestion, reply: Result<Reply, CommandError>) {
+        match (question, reply) {
+            (KeyQuestion::Inspect(sender), Ok(Reply::Inspection(found))) => {
+                let found = self.protocol.owner_view(found);
+                self.answer(sender, Ok(found));
+            }
+            (KeyQuestion::ForceRelease(_, sender), Ok(Reply::Released(was_held))) => {
+                self.answer(sender, Ok(was_held));
+            }
+            (question, Ok(_)) => self.cannot_answer(question, NotAnswered::Failed(mixed_up())),
+            (question, Err(error)) => self.cannot_answer(question, not_answered(&error)),
+        }
+    }
+
+    fn cannot_answer(&mut self, question: KeyQuestion, why: NotAnswered) {
+        match question {
+            KeyQuestion::Inspect(sender) => self.answer(sender, Err(why)),
+            KeyQuestion::ForceRelease(_, sender) => self.answer(sender, Err(why)),
+        }
     }
 
     /// Sends a caller its answer, which wakes it.
@@ -761,13 +786,11 @@ fn mixed_up() -> Failure {
     Failure::Refused("mixed up replies".to_owned())
 }
 
-fn inspected(reply: Result<Reply, CommandError>) -> InspectAnswer {
-    match reply {
-        Ok(Reply::Inspection(inspection)) => Ok(inspection),
-        Ok(_) => Err(NotInspected::Failed(mixed_up())),
-        Err(
-            error @ (CommandError::Moved(_) | CommandError::Asked(_) | CommandError::TryAgain(_)),
-        ) => Err(NotInspected::NotNow(error.failure())),
-        Err(error) => Err(NotInspected::Failed(error.failure())),
+fn not_answered(error: &CommandError) -> NotAnswered {
+    match error {
+        CommandError::Moved(_) | CommandError::Asked(_) | CommandError::TryAgain(_) => {
+            NotAnswered::NotNow(error.failure())
+        }
+        _ => NotAnswered::Failed(error.failure()),
     }
 }

@@ -588,6 +588,9 @@ impl Protocol {
             Notification::Contended(id) => {
                 self.update(now, id, RequestState::contended);
             }
+            Notification::ForceReleased(id, fence) => {
+                self.update(now, id, |request, cx| request.force_released(cx, fence));
+            }
             Notification::MaxLease(max_lease) => self.learn_max_lease(max_lease),
             Notification::FirstInQueue(id, left) => {
                 self.update(now, id, |request, cx| request.first_in_queue(cx, left));

@@ -70,6 +70,8 @@ pub enum Loss {
     Expired,
     /// The server does not know the hold: its data was lost or the key was deleted.
     NotOnServer,
+    /// An operator released it.
+    ForceReleased,
     /// It reached its `max_hold`.
     MaxHold,
     /// The manager was shut down.
@@ -85,6 +87,7 @@ impl Loss {
         match self {
             Self::Expired => "no renewal was confirmed before its deadline",
             Self::NotOnServer => "the server does not know the hold any more",
+            Self::ForceReleased => "an operator released it",
             Self::MaxHold => "it reached its max_hold",
             Self::Shutdown => "the lock manager was shut down",
             Self::Panicked => "the lock manager has stopped after a panic",

@@ -1024,9 +1024,17 @@ impl RequestState {
         cx.report(Output::Contended(self.id));
     }
 
+    /// Another process has ended the hold with this first token.
+    pub(crate) fn force_released(&mut self, cx: &mut Context<'_>, fence: Fence) {
+        if self.first_fence() == Some(fence) {
+            self.lost(cx, Loss::ForceReleased);
+        }
+    }
+
     fn lost(&mut self, cx: &mut Context<'_>, loss: Loss) {
         self.phase = Phase::Lost;
-        let is_gone = loss == Loss::NotOnServer && self.acquires_in_flight == 0;
+        let is_gone =
+            matches!(loss, Loss::NotOnServer | Loss::ForceReleased) && self.acquires_in_flight == 0;
         if is_gone && self.on_server == OnServer::Perhaps {
             self.on_server = OnServer::Nothing;
         }

@@ -867,6 +867,21 @@ fn a_holder_learns_of_waiters_by_push_and_by_renewal() {
 }
 
 #[test]
+fn a_hold_that_an_operator_released_is_lost_at_once_and_not_released_again() {
+    let mut protocol = holding();
+    let id = RequestId::from_bits(1);
+    for (id, fence) in [(id, 11), (RequestId::from_bits(9), 10)] {
+        protocol.notification(at(2.0), Notification::ForceReleased(id, Fence::new(fence)));
+        assert_eq!(drain(&mut protocol), [], "another hold");
+    }
+    protocol.notification(at(2.0), Notification::ForceReleased(id, Fence::new(10)));
+    assert_eq!(drain(&mut protocol), [Output::Lost(id, Loss::ForceReleased)]);
+    protocol.release(at(2.0), id);
+    let released = drain(&mut protocol);
+    assert_eq!(released, [Output::Finished(id, ReleaseOutcome::NotHeld)], "nothing is sent");
+}
+
+#[test]
 fn a_request_that_takes_the_place_of_another_keeps_its_ticket() {
     let mut protocol = queued();
     protocol.replace(at(2.0), RequestId::from_bits(1), request(2));

@@ -52,6 +52,17 @@ pub enum Command {
         /// How long the key of its hold stays taken; zero if it does not.
         keep: Duration,
     },
+    /// End a hold in place of its process, which is notified: grant it to the next waiter, or free
+    /// the lock.
+    ForceRelease {
+        /// The user's key.
+        key: Arc<str>,
+        /// A token of the hold.
+        fence: Fence,
+        /// How long at least the process can neither put the hold back nor acquire with its
+        /// request.
+        tombstone: Duration,
+    },
     /// Renew holds and refresh waiters.
     Renew(Vec<Renewal>),
     /// Put back a hold with this first token, which the server has lost by a failover.
@@ -273,6 +284,7 @@ impl Command {
             Self::AcquireAll(_) => Script::AcquireMany,
             Self::Release { .. } => Script::Release,
             Self::Cancel { .. } => Script::Cancel,
+            Self::ForceRelease { .. } => Script::ForceRelease,
             Self::Renew(_) => Script::Renew,
             Self::Reclaim(..) => Script::Reclaim,
             Self::Inspect { .. } => Script::Inspect,
@@ -310,6 +322,12 @@ impl Command {
                 if !keep.is_zero() {
                     call.number(millis(*keep));
                 }
+            }
+            Self::ForceRelease { key, fence, tombstone } => {
+                let (mut call, _) = begin(space, Script::ForceRelease, key, false, 3, out);
+                call.word(&[&mark.text()]);
+                call.number(fence.get());
+                call.number(millis(*tombstone));
             }
             Self::Renew(entries) => encode_renewals(entries, space, out),
             Self::Reclaim(acquire, lost) => acquire.encode_reclaim(*lost, space, mark, out),
@@ -369,7 +387,9 @@ impl Command {
             Self::AcquireAll(acquires) => &acquires.first()?.request.key,
             Self::Release { request, .. } | Self::Cancel { request, .. } => &request.key,
             Self::Renew(entries) => entries.first()?.key(),
-            Self::Inspect { key, .. } | Self::LookAtHold(key) => key,
+            Self::ForceRelease { key, .. } | Self::Inspect { key, .. } | Self::LookAtHold(key) => {
+                key
+            }
             Self::Register { section, .. } | Self::LookAtSection(section) => {
                 return Some(space.slot_of_section(*section));
             }

@@ -20,7 +20,8 @@ pub enum Reply {
     /// nothing was done.
     AcquiredAll(Option<FenceRange>),
     /// To [`Command::Release`]: whether the request held the lock. To [`Command::Cancel`]: whether
-    /// it did under the token of the command.
+    /// it did under the token of the command. To [`Command::ForceRelease`]: whether the lock was
+    /// held under that token.
     Released(bool),
     /// To [`Command::Renew`], an answer for each entry.
     Renewed(Vec<RenewalReply>),
@@ -77,6 +78,8 @@ pub enum Notification {
     Granted(RequestId, FenceRange),
     /// Another process waits for the hold of this request.
     Contended(RequestId),
+    /// Another process has ended the hold of this request with this first token.
+    ForceReleased(RequestId, Fence),
     /// Leases of up to this length are about to be granted.
     MaxLease(Duration),
     /// This request is first in the queue, behind a hold that ends in this time unless it is
@@ -233,7 +236,9 @@ impl Command {
         let reply = match self {
             Self::Acquire(acquire) => acquire_reply(acquire, answer).map(Reply::Acquire),
             Self::AcquireAll(acquires) => acquired_all(acquires, answer),
-            Self::Release { .. } | Self::Cancel { .. } => ended(answer).map(Reply::Released),
+            Self::Release { .. } | Self::Cancel { .. } | Self::ForceRelease { .. } => {
+                ended(answer).map(Reply::Released)
+            }
             Self::Renew(entries) => renewed(entries, answer).map(Reply::Renewed),
             Self::Reclaim(..) => reclaimed(answer).map(Reply::Reclaimed),
             Self::RaiseMaxLease(_) => answer.text().map(|_| Reply::MaxLeaseRaised),
@@ -274,6 +279,7 @@ impl Command {
             Self::AcquireAll(_) => "acquire all",
             Self::Release { .. } => "release",
             Self::Cancel { .. } => "cancel",
+            Self::ForceRelease { .. } => "force release",
             Self::Renew(_) => "renew",
             Self::Reclaim(..) => "reclaim",
             Self::RaiseMaxLease(_) => "raise",
@@ -304,7 +310,8 @@ pub(crate) fn online_replicas(info: &str) -> u32 {
 }
 
 /// Decodes a pub/sub message. To one process: `granted`, request id, first token and number of
-/// tokens; `asked` and request id; or `first`, request id and ms. To all processes: `bound` and ms.
+/// tokens; `asked` and request id; `first`, request id and ms; or `released`, request id and first
+/// token. To all processes: `bound` and ms.
 #[must_use]
 pub fn parse_notification(payload: &str) -> Option<Notification> {
     let words: Vec<&str> = payload.split(' ').collect();
@@ -314,6 +321,10 @@ pub fn parse_notification(payload: &str) -> Option<Notification> {
             Some(Notification::Granted(RequestId::parse(id)?, fences))
         }
         ["asked", id] => Some(Notification::Contended(RequestId::parse(id)?)),
+        ["released", id, first] => {
+            let FenceRange { first, .. } = fence_range(first.parse().ok()?, 1)?;
+            Some(Notification::ForceReleased(RequestId::parse(id)?, first))
+        }
         ["bound", ms] => {
             Some(Notification::MaxLease(lease_step_for(Duration::from_millis(ms.parse().ok()?))))
         }

@@ -19,6 +19,8 @@ pub enum Script {
     ReleaseMany,
     /// Leave the queue or give up the grant.
     Cancel,
+    /// End the hold of another process.
+    ForceRelease,
     /// Prolong many holds and waiters.
     Renew,
     /// Put back a hold that a failover has lost.
@@ -37,12 +39,13 @@ pub enum Script {
 
 impl Script {
     /// All of them in their order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Acquire,
         Self::AcquireMany,
         Self::Release,
         Self::ReleaseMany,
         Self::Cancel,
+        Self::ForceRelease,
         Self::Renew,
         Self::Reclaim,
         Self::Inspect,
@@ -89,6 +92,12 @@ impl Script {
                 include_str!("scripts/tokens.lua"),
                 include_str!("scripts/grant.lua"),
                 include_str!("scripts/cancel.lua"),
+            ),
+            Self::ForceRelease => concat!(
+                include_str!("scripts/lock.lua"),
+                include_str!("scripts/tokens.lua"),
+                include_str!("scripts/grant.lua"),
+                include_str!("scripts/force_release.lua"),
             ),
             Self::Renew => {
                 concat!(include_str!("scripts/lock.lua"), include_str!("scripts/renew.lua"))

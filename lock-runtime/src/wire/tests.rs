@@ -97,6 +97,11 @@ proptest! {
                 prop_assert_eq!(words.len(), 2);
                 prop_assert!(words[0] == "asked" && spells(words[1], id), "{}", payload);
             }
+            Some(Notification::ForceReleased(id, first)) => {
+                prop_assert_eq!(words.len(), 3);
+                prop_assert!(words[0] == "released" && spells(words[1], id), "{}", payload);
+                prop_assert_eq!(words[2].parse(), Ok(first.get()));
+            }
             Some(Notification::MaxLease(max_lease)) => {
                 prop_assert_eq!(words.len(), 2);
                 prop_assert!(words[0] == "bound" && words[1].parse::<u64>().is_ok(), "{}", payload);

@@ -47,6 +47,29 @@ fn a_hold_moves_with_its_slot() {
     assert!(next.fence() > fence);
 }
 
+/// Its process has not subscribed to the channels of the slot: it finds the loss when it renews.
+#[test]
+fn a_hold_is_force_released_where_its_slot_is() {
+    let all = start();
+    let locks = LockManager::builder().url(all.url()).ttl(Duration::from_secs(3)).build().unwrap();
+    let operator = manager(&all);
+    let stuck = locks.mutex("key").acquire_blocking().unwrap();
+    assert_locks(&operator, "another");
+    let slot = all.slot_of("key");
+    let to = next(all.owner_of(slot));
+    all.begin_migration(slot, to);
+    thread::scope(|scope| {
+        // Whether the key is still here or already there, and also in between.
+        let released =
+            scope.spawn(|| operator.force_release_blocking("key", stuck.fence()).unwrap());
+        all.migrate_keys(slot, to);
+        all.end_migration(slot, to);
+        assert!(released.join().unwrap());
+    });
+    assert_locks(&operator, "key");
+    eventually(LIMIT, "the holder knows", || !stuck.hold().is_valid());
+}
+
 #[test]
 fn a_waiter_whose_slot_has_moved_is_served_by_a_message() {
     let all = start();

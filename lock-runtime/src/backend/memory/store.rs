@@ -1,11 +1,11 @@
 //! The in-memory equivalent of the Lua scripts: the same decisions over a map instead of a server.
 //!
-//! It mirrors `acquire`, `release`, `cancel`, `renew`, `reclaim`, `inspect`, `probe`, `register`
-//! and `open` of `wire/scripts` step by step, and what the Redis backend does at connect: keys
-//! with expiry, the queue, tombstones, the fence counter with its data-loss grace period, and the
-//! wait-for graph. Time is an argument, nothing is random. A parity test sends random commands to
-//! this and to a real server and compares every reply and notification. Change a script and its
-//! equivalent together.
+//! It mirrors `acquire`, `release`, `cancel`, `force_release`, `renew`, `reclaim`, `inspect`,
+//! `probe`, `register` and `open` of `wire/scripts` step by step, and what the Redis backend does
+//! at connect: keys with expiry, the queue, tombstones, the fence counter with its data-loss grace
+//! period, and the wait-for graph. Time is an argument, nothing is random. A parity test sends
+//! random commands to this and to a real server and compares every reply and notification. Change a
+//! script and its equivalent together.
 //!
 //! A walk over all locks is one step, and finds only locks of this library.
 //!
@@ -36,7 +36,7 @@ use crate::wire::command::{
 };
 #[cfg(distlock_verification)]
 use crate::wire::keyspace::Mark;
-use crate::wire::keyspace::{EVERYONE, Keyspace, WAITER_LEASE};
+use crate::wire::keyspace::{DataLossGrace, EVERYONE, Keyspace, WAITER_LEASE};
 use crate::wire::reply::{
     BlockedRequest, BlockedWait, LockState, Notification, Page, ProbeReply, RenewalReply, Reply,
 };
@@ -101,6 +101,9 @@ impl MemoryStore {
                 publish,
                 |mut step| step.cancel(*fence, *tombstone, *keep),
             )),
+            Command::ForceRelease { key, fence, tombstone } => {
+                Reply::Released(self.force_release(now, key, *fence, *tombstone, publish))
+            }
             Command::Renew(entries) => {
                 Reply::Renewed(entries.iter().map(|entry| self.renew(now, entry)).collect())
             }
@@ -287,6 +290,26 @@ impl MemoryStore {
                 kept.unwrap_or(RenewalReply::AcquireAgain)
             }
         }
+    }
+
+    fn force_release(
+        &mut self,
+        now: ServerTime,
+        key: &Arc<str>,
+        fence: Fence,
+        tombstone: Duration,
+        publish: &mut Publish<'_>,
+    ) -> bool {
+        let Some(holder) = self.live(now, key).and_then(|record| record.holder()) else {
+            return false;
+        };
+        let request = RequestRef {
+            key: Arc::clone(key),
+            id: holder.id,
+            min_fence: Fence::ZERO,
+            data_loss_grace: DataLossGrace { max_lease: Duration::ZERO, waits: true },
+        };
+        self.step(now, &request, publish, |mut step| step.force_release(fence, tombstone))
     }
 
     fn inspect(&mut self, now: ServerTime, key: &str, limit: u32) -> LockState {

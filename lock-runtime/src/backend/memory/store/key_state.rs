@@ -89,6 +89,26 @@ impl KeyOp<'_, '_> {
         held
     }
 
+    pub(crate) fn force_release(&mut self, fence: Fence, tombstone: Duration) -> bool {
+        let Some(StoredHold::Ours { holder, fences, inbox, .. }) =
+            self.record.hold.as_ref().map(|hold| &hold.value)
+        else {
+            return false;
+        };
+        if !(fences.first..=fences.last()).contains(&fence) {
+            return false;
+        }
+        if !holder.is_kept() {
+            let released = Notification::ForceReleased(holder.id, fences.first);
+            let (id, inbox) = (holder.id, Arc::clone(inbox));
+            let left = self.record.hold_left(self.now).unwrap_or_default();
+            self.record.add_tombstone(self.now, id, left.max(tombstone));
+            (self.publish)(&inbox, Some(released));
+        }
+        self.end_hold();
+        true
+    }
+
     pub(crate) fn reclaim(&mut self, acquire: &Acquire, lost: &LostHold) -> ReclaimReply {
         let (id, ttl, first) = (self.request.id, acquire.ttl, lost.first);
         if self.record.held_with(id, first) {

@@ -824,3 +824,79 @@ fn a_walk_finds_the_locks_that_are_held() {
     assert_eq!(server, memory.into_iter().collect());
     assert_eq!(server, [KEY, "", "}x", "a{b}c"].map(str::to_owned).into());
 }
+
+fn force_release(fence: Fence) -> Command {
+    Command::ForceRelease { key: KEY.into(), fence, tombstone: MINUTE }
+}
+
+#[test]
+fn a_hold_is_force_released_under_any_of_its_tokens_and_no_other() {
+    for token in 0..u64::from(BLOCK) {
+        let mut both = Both::new();
+        assert_eq!(both.same(force_release(Fence::new(1))), Reply::Released(false), "free");
+        let first = both.granted(once(request_id(1)));
+        let none_of_it = [Fence::new(first.get() - 1), Fence::new(first.get() + u64::from(BLOCK))];
+        for fence in none_of_it {
+            assert_eq!(both.same(force_release(fence)), Reply::Released(false), "{fence}");
+        }
+        assert_eq!(both.messages, []);
+        let released = both.same(force_release(Fence::new(first.get() + token)));
+        assert_eq!(released, Reply::Released(true));
+        let notified = both.messages.pop().map(|message| message.notice);
+        assert_eq!(notified, Some(Notification::ForceReleased(request_id(1), first)));
+        assert!(!both.release(request_id(1)));
+        assert_eq!(both.acquire(once(request_id(1))), AcquireReply::Cancelled);
+        both.granted(once(request_id(2)));
+    }
+}
+
+#[test]
+fn a_hold_that_is_force_released_goes_to_the_next_waiter() {
+    let mut both = Both::new();
+    let first = both.granted(once(request_id(1)));
+    both.busy(queueing(request_id(2), LIVE[1]));
+    both.messages.clear();
+    assert_eq!(both.same(force_release(first)), Reply::Released(true));
+    let about: Vec<_> = both.messages.drain(..).map(|message| message.notice).collect();
+    let [released, granted] = about[..] else { panic!("{about:?}") };
+    assert_eq!(released, Notification::ForceReleased(request_id(1), first));
+    assert!(matches!(granted, Notification::Granted(id, fences)
+        if id == request_id(2) && fences.first > first));
+    assert_eq!(both.same(force_release(first)), Reply::Released(false), "that of another by now");
+}
+
+#[test]
+fn a_hold_that_was_force_released_is_not_put_back_after_a_failover() {
+    let mut both = Both::new();
+    let first = both.granted(once(request_id(1)));
+    assert_eq!(both.same(force_release(first)), Reply::Released(true));
+    both.promote(7);
+    let opened = both.open_with_grace(NOTHING_SEEN, BOUND, GRACE, true);
+    assert_eq!(opened, Ok(Some(WaitKind::Failover)));
+    let outcome = both.same(reclaim_hold(1, first));
+    assert_eq!(outcome, Reply::Reclaimed(ReclaimReply::Refused));
+}
+
+#[test]
+fn a_key_that_stays_taken_is_free_after_a_forced_release() {
+    let mut both = Both::new();
+    let first = both.granted(once(request_id(1)));
+    let request = request(request_id(1));
+    let kept = both.same(Command::Release { request, contended: false, keep: MINUTE });
+    assert_eq!(kept, Reply::Released(true));
+    both.busy(once(request_id(2)));
+    assert_eq!(both.same(force_release(first)), Reply::Released(true));
+    assert_eq!(both.messages, [], "no process has it");
+    both.granted(once(request_id(2)));
+}
+
+#[test]
+fn a_key_of_another_kind_is_never_force_released() {
+    let mut both = Both::new();
+    both.put_not_a_lock(KEY);
+    assert_eq!(both.same(force_release(Fence::new(1))), Reply::Released(false));
+    both.raw(&["DEL", "lock:{order:7}"]);
+    both.put_other_client_lock(KEY, MINUTE);
+    assert_eq!(both.same(force_release(Fence::new(1))), Reply::Released(false));
+    both.busy(once(request_id(1)));
+}

@@ -127,6 +127,13 @@ impl Numbers {
                 (Notification::Granted(_, server), Notification::Granted(_, memory)) => {
                     self.fences(server, memory)
                 }
+                (
+                    Notification::ForceReleased(server_id, server),
+                    Notification::ForceReleased(memory_id, memory),
+                ) => {
+                    equal("released request", &server_id, &memory_id)?;
+                    self.fence(server, memory)
+                }
                 (server, memory) => equal("message", &server, &memory),
             }
         })
@@ -145,6 +152,7 @@ impl PubSubMessage {
         match self.notice {
             Notification::Granted(id, _)
             | Notification::Contended(id)
+            | Notification::ForceReleased(id, _)
             | Notification::FirstInQueue(id, _) => Some(id),
             Notification::MaxLease(_) | Notification::Unsubscribed(_) => None,
         }
@@ -154,6 +162,7 @@ impl PubSubMessage {
         match self.notice {
             Notification::Granted(id, fences) => Some((id, fences)),
             Notification::Contended(_)
+            | Notification::ForceReleased(..)
             | Notification::MaxLease(_)
             | Notification::Unsubscribed(_)
             | Notification::FirstInQueue(..) => None,
@@ -164,6 +173,7 @@ impl PubSubMessage {
         match self.notice {
             Notification::Contended(id) => Some(id),
             Notification::Granted(..)
+            | Notification::ForceReleased(..)
             | Notification::MaxLease(_)
             | Notification::Unsubscribed(_)
             | Notification::FirstInQueue(..) => None,

@@ -145,6 +145,9 @@ impl Run<'_> {
                 waits: owner.waits,
             },
         };
+        let known_fence = |key: u8, is_known: bool| {
+            if is_known { fence(self.held[usize::from(key)]) } else { Fence::ZERO }
+        };
         match step {
             Step::Acquire { owner, ttl, fence_count, queue } => Command::Acquire(Acquire {
                 request: request(owner),
@@ -171,12 +174,13 @@ impl Run<'_> {
                 let keep = keep.map_or(Duration::ZERO, Span::duration);
                 Command::Release { request: request(owner), contended: false, keep }
             }
+            Step::ForceRelease { key, knows_fence, tombstone } => Command::ForceRelease {
+                key: name(*key).into(),
+                fence: known_fence(*key, *knows_fence),
+                tombstone: tombstone.map_or(Duration::ZERO, Span::duration),
+            },
             Step::Cancel { owner, knows_fence, tombstone, keep } => {
-                let held = if *knows_fence {
-                    fence(self.held[usize::from(owner.key)])
-                } else {
-                    Fence::ZERO
-                };
+                let held = known_fence(owner.key, *knows_fence);
                 let [tombstone, keep] =
                     [tombstone, keep].map(|span| span.map_or(Duration::ZERO, Span::duration));
                 Command::Cancel { request: request(owner), fence: held, tombstone, keep }

@@ -39,6 +39,12 @@ pub(crate) enum Step {
         tombstone: Option<Span>,
         keep: Option<Span>,
     },
+    ForceRelease {
+        key: u8,
+        /// Under the token that the key is held with.
+        knows_fence: bool,
+        tombstone: Option<Span>,
+    },
     Renew(Vec<Entry>),
     Inspect {
         key: u8,
@@ -156,6 +162,10 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
         8 => (any_who(), any::<bool>(), perhaps_span(), perhaps_span())
             .prop_map(|(owner, knows_fence, tombstone, keep)| {
                 Step::Cancel { owner, knows_fence, tombstone, keep }
+            }),
+        4 => (any_key(), prop::bool::weighted(0.9), perhaps_span())
+            .prop_map(|(key, knows_fence, tombstone)| {
+                Step::ForceRelease { key, knows_fence, tombstone }
             }),
         20 => prop::collection::vec(any_entry(), 0..5).prop_map(Step::Renew),
         8 => (any_key(), 0..4_u32).prop_map(|(key, limit)| Step::Inspect { key, limit }),

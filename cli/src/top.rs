@@ -1,0 +1,131 @@
+//! `distlock top`: the list of locks, live.
+//!
+//! A thread reads the locks and carries out what the user asks for. The terminal only shows
+//! [`view::View`], which decides what each key does.
+
+mod view;
+
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::Args;
+use distlock::{Inspection, LockManager};
+use globset::GlobMatcher;
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
+
+use crate::list;
+use crate::text::plain;
+use crate::top::view::{Action, Order, View};
+
+#[derive(Args, Debug)]
+pub struct TopArguments {
+    /// Shows only keys like this, as `ls` does
+    pattern: Option<String>,
+    /// How often the locks are read
+    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    interval: Duration,
+    /// What the locks are sorted by
+    #[arg(long, value_enum, default_value_t = Order::Waiters)]
+    sort: Order,
+    /// Shows at most this many locks
+    #[arg(long, default_value_t = 1_000)]
+    limit: usize,
+}
+
+/// What the thread that talks to the server has to say.
+enum News {
+    Locks(Vec<(String, Inspection)>),
+    Message(String),
+}
+
+/// How long a key that is pressed or a list that has arrived may stay unseen.
+const REDRAW: Duration = Duration::from_millis(100);
+
+/// Shows the locks until the user has seen enough.
+pub fn top(locks: LockManager, arguments: &TopArguments) -> anyhow::Result<()> {
+    let pattern = arguments.pattern.as_deref().map(list::matcher).transpose()?;
+    let (action_sender, actions) = mpsc::channel();
+    let (news_sender, news) = mpsc::channel();
+    let (interval, limit) = (arguments.interval, arguments.limit);
+    // Ends when the terminal does.
+    thread::spawn(move || {
+        Reader { locks, pattern, limit, news: news_sender }.run(interval, &actions);
+    });
+    let mut terminal = ratatui::try_init().context("top needs a terminal")?;
+    let shown = show(&mut terminal, View::new(arguments.sort), &news, &action_sender);
+    ratatui::restore();
+    shown
+}
+
+fn show(
+    terminal: &mut DefaultTerminal,
+    mut view: View,
+    news: &Receiver<News>,
+    actions: &Sender<Action>,
+) -> anyhow::Result<()> {
+    loop {
+        for news in news.try_iter() {
+            match news {
+                News::Locks(rows) => view.show(rows),
+                News::Message(text) => view.say(text),
+            }
+        }
+        terminal.draw(|frame| view.draw(frame))?;
+        if !event::poll(REDRAW)? {
+            continue;
+        }
+        if let Event::Key(key) = event::read()?
+            && key.kind == KeyEventKind::Press
+        {
+            match view.key(key) {
+                Some(Action::Quit) => return Ok(()),
+                // Its thread cannot have ended: it ends with this channel.
+                Some(action) => actions.send(action)?,
+                None => {}
+            }
+        }
+    }
+}
+
+struct Reader {
+    locks: LockManager,
+    pattern: Option<GlobMatcher>,
+    limit: usize,
+    news: Sender<News>,
+}
+
+impl Reader {
+    /// Reads the locks at intervals, and at once after a lock was released.
+    fn run(&self, interval: Duration, actions: &Receiver<Action>) {
+        loop {
+            let mut rows = Vec::new();
+            let read = list::walk(&self.locks, self.pattern.as_ref(), self.limit, |key, found| {
+                rows.push((key, found));
+                Ok(())
+            });
+            let read = match read {
+                Ok(_) => News::Locks(rows),
+                Err(error) => News::Message(format!("{error:#}")),
+            };
+            let next = Instant::now() + interval;
+            if self.news.send(read).is_err() {
+                return;
+            }
+            match actions.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                Ok(Action::Release(key, token)) => {
+                    let text = match self.locks.force_release_blocking(&key, token) {
+                        Ok(true) => format!("{} is released", plain(&key)),
+                        Ok(false) => format!("{} has another holder by now", plain(&key)),
+                        Err(error) => format!("{error:#}"),
+                    };
+                    let _ = self.news.send(News::Message(text));
+                }
+                Ok(Action::Quit) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+}

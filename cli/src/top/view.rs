@@ -1,0 +1,261 @@
+//! What `distlock top` shows, and what its keys do. It neither reads a terminal nor talks to a
+//! server.
+
+use std::cmp::Reverse;
+use std::time::SystemTime;
+
+use clap::ValueEnum;
+use distlock::{Fence, Inspection};
+use ratatui::Frame;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Modifier, Style};
+use ratatui::text::Line;
+use ratatui::widgets::{Block, Clear, Paragraph, Row, Table, TableState, Wrap};
+
+use crate::text::plain;
+use crate::{inspect, list, release};
+
+/// What the locks are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Order {
+    /// Most waiters first
+    Waiters,
+    /// Longest wait first
+    Wait,
+    /// Held for longest first
+    Held,
+    /// By key
+    Key,
+}
+
+impl Order {
+    const fn next(self) -> Self {
+        match self {
+            Self::Waiters => Self::Wait,
+            Self::Wait => Self::Held,
+            Self::Held => Self::Key,
+            Self::Key => Self::Waiters,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Waiters => "waiters",
+            Self::Wait => "wait",
+            Self::Held => "hold time",
+            Self::Key => "key",
+        }
+    }
+
+    fn sort(self, rows: &mut [(String, Inspection)]) {
+        let held = |found: &Inspection| found.holder.as_ref().map(|holder| holder.held_since);
+        rows.sort_by(|(one, _), (other, _)| one.cmp(other));
+        match self {
+            Self::Waiters => rows.sort_by_key(|(_, found)| Reverse(found.waiting)),
+            // Those without come last.
+            Self::Wait => rows.sort_by_key(|(_, found)| last_if_none(list::longest_wait(found))),
+            Self::Held => rows.sort_by_key(|(_, found)| last_if_none(held(found))),
+            Self::Key => {}
+        }
+    }
+}
+
+fn last_if_none(at: Option<SystemTime>) -> (bool, Option<SystemTime>) {
+    (at.is_none(), at)
+}
+
+/// What a key asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    Quit,
+    Release(String, Fence),
+}
+
+/// What is shown in front of the list.
+enum Dialog {
+    None,
+    Inspect,
+    /// Asks whether the hold with this token is to be released.
+    Release(Fence),
+}
+
+pub struct View {
+    rows: Vec<(String, Inspection)>,
+    order: Order,
+    /// The key of the row with the cursor.
+    selected: Option<String>,
+    dialog: Dialog,
+    message: String,
+    is_read: bool,
+    table: TableState,
+}
+
+impl View {
+    pub fn new(order: Order) -> Self {
+        Self {
+            rows: Vec::new(),
+            order,
+            selected: None,
+            dialog: Dialog::None,
+            message: String::new(),
+            is_read: false,
+            table: TableState::default(),
+        }
+    }
+
+    /// Shows other locks. The cursor stays at its key, or at its place if that is gone.
+    pub fn show(&mut self, mut rows: Vec<(String, Inspection)>) {
+        let place = self.place().unwrap_or(0);
+        self.order.sort(&mut rows);
+        self.rows = rows;
+        self.is_read = true;
+        if self.place().is_none() {
+            self.move_to(place);
+            self.dialog = Dialog::None;
+        }
+    }
+
+    pub fn say(&mut self, message: String) {
+        self.message = message;
+    }
+
+    fn place(&self) -> Option<usize> {
+        let selected = self.selected.as_deref()?;
+        self.rows.iter().position(|(key, _)| key == selected)
+    }
+
+    fn move_to(&mut self, place: usize) {
+        let last = self.rows.len().saturating_sub(1);
+        self.selected = self.rows.get(place.min(last)).map(|(key, _)| key.clone());
+    }
+
+    fn selected(&self) -> Option<&(String, Inspection)> {
+        self.rows.get(self.place()?)
+    }
+
+    /// A key was pressed.
+    pub fn key(&mut self, key: KeyEvent) -> Option<Action> {
+        self.message.clear();
+        if key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c') {
+            return Some(Action::Quit);
+        }
+        match (std::mem::replace(&mut self.dialog, Dialog::None), key.code) {
+            (Dialog::Release(token), KeyCode::Char('y' | 'Y')) => {
+                return self.selected().map(|(key, _)| Action::Release(key.clone(), token));
+            }
+            (Dialog::Release(_), _) => self.say("nothing was released".to_owned()),
+            (Dialog::Inspect, KeyCode::Char('q') | KeyCode::Esc | KeyCode::Enter) => {}
+            (Dialog::None, KeyCode::Char('q') | KeyCode::Esc) => return Some(Action::Quit),
+            (Dialog::None, KeyCode::Enter | KeyCode::Char('i')) if self.selected().is_some() => {
+                self.dialog = Dialog::Inspect;
+            }
+            (_, KeyCode::Char('r')) => self.ask_release(),
+            (dialog, code) => {
+                self.dialog = dialog;
+                self.navigate(code);
+            }
+        }
+        None
+    }
+
+    fn navigate(&mut self, code: KeyCode) {
+        let place = self.place().unwrap_or(0);
+        match code {
+            KeyCode::Down | KeyCode::Char('j') => self.move_to(place + 1),
+            KeyCode::Up | KeyCode::Char('k') => self.move_to(place.saturating_sub(1)),
+            KeyCode::PageDown => self.move_to(place + 20),
+            KeyCode::PageUp => self.move_to(place.saturating_sub(20)),
+            KeyCode::Home => self.move_to(0),
+            KeyCode::End => self.move_to(usize::MAX),
+            KeyCode::Char('s') => {
+                self.order = self.order.next();
+                self.order.sort(&mut self.rows);
+            }
+            _ => {}
+        }
+    }
+
+    fn ask_release(&mut self) {
+        match self.selected().map(|(_, found)| found.holder.as_ref().map(|holder| holder.fence)) {
+            Some(Some(token)) => self.dialog = Dialog::Release(token),
+            Some(None) => self.say("that one has no holder".to_owned()),
+            None => {}
+        }
+    }
+
+    pub fn draw(&mut self, frame: &mut Frame<'_>) {
+        let layout = [Constraint::Length(1), Constraint::Min(1), Constraint::Length(1)];
+        let [head, body, foot] = Layout::vertical(layout).areas(frame.area());
+        frame.render_widget(Line::from(self.summary()), head);
+        self.draw_table(frame, body);
+        let foot_line = match self.message.as_str() {
+            "" => "↑↓ select  ⏎ inspect  r release  s sort  q quit".to_owned(),
+            message => plain(message),
+        };
+        frame.render_widget(Line::from(foot_line).style(Modifier::DIM), foot);
+        if let Some(text) = self.dialog_text() {
+            draw_dialog(frame, body, &text);
+        }
+    }
+
+    fn summary(&self) -> String {
+        if !self.is_read {
+            return "reading the locks …".to_owned();
+        }
+        let waiting: u64 = self.rows.iter().map(|(_, found)| found.waiting).sum();
+        let pause = self.rows.iter().find_map(|(_, found)| found.pause.as_ref());
+        let pause = pause.map_or_else(String::new, |pause| format!(", {pause}"));
+        let (count, order) = (self.rows.len(), self.order.name());
+        format!("{count} locks, {waiting} requests wait, by {order}{pause}")
+    }
+
+    fn draw_table(&mut self, frame: &mut Frame<'_>, area: Rect) {
+        let rows = self.rows.iter().map(|(key, found)| Row::new(list::columns(key, found)));
+        let widths = [
+            Constraint::Fill(3),
+            Constraint::Fill(2),
+            Constraint::Fill(3),
+            Constraint::Length(8),
+            Constraint::Length(8),
+            Constraint::Length(16),
+            Constraint::Length(7),
+            Constraint::Length(8),
+        ];
+        let table = Table::new(rows, widths)
+            .header(Row::new(list::COLUMNS).style(Modifier::BOLD))
+            .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
+        self.table.select(self.place());
+        frame.render_stateful_widget(table, area, &mut self.table);
+    }
+
+    fn dialog_text(&self) -> Option<String> {
+        let (key, found) = self.selected()?;
+        match self.dialog {
+            Dialog::None => None,
+            Dialog::Inspect => {
+                let mut shown = Vec::new();
+                inspect::print(&mut shown, key, found).ok()?;
+                String::from_utf8(shown).ok()
+            }
+            Dialog::Release(_) => {
+                let question = release::question(key, found.holder.as_ref()?);
+                Some(format!("{question} y releases it, any other key does not."))
+            }
+        }
+    }
+}
+
+fn draw_dialog(frame: &mut Frame<'_>, area: Rect, text: &str) {
+    let lines = u16::try_from(text.lines().count()).unwrap_or(u16::MAX);
+    // Long lines take two.
+    let height = lines.saturating_mul(2).saturating_add(2).min(area.height);
+    let layout = Layout::vertical([Constraint::Fill(1), Constraint::Length(height)]);
+    let [_, dialog] = layout.areas(area);
+    frame.render_widget(Clear, dialog);
+    let paragraph = Paragraph::new(text).wrap(Wrap { trim: false }).block(Block::bordered());
+    frame.render_widget(paragraph, dialog);
+}
+
+#[cfg(test)]
+mod tests;
