@@ -259,8 +259,8 @@ fn run_says_that_the_lock_is_busy() {
     for (words, code) in [
         (&["run", "report", "--if-busy", "fail"][..], 124),
         (&["run", "report", "--if-busy", "skip"], 0),
-        (&["run", "report", "--wait", "50ms"], 124),
-        (&["run", "report", "--wait", "50ms", "--if-busy", "skip"], 0),
+        (&["run", "report", "--wait", "1s"], 124),
+        (&["run", "report", "--wait", "1s", "--if-busy", "skip"], 0),
     ] {
         let output = touch(words);
         assert_eq!(output.status.code(), Some(code), "{words:?}: {output:?}");
