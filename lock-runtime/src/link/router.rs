@@ -349,6 +349,11 @@ impl Router {
         self.protocol.set_online_replicas(now, online);
     }
 
+    /// The node of a cluster has this slot.
+    pub(crate) fn set_first_slot(&mut self, slot: Option<Slot>) {
+        self.protocol.set_first_slot(slot);
+    }
+
     /// Whether nobody confirms that the server is the primary. Returns whether that is news.
     pub(crate) fn set_in_doubt(&mut self, in_doubt: bool) -> bool {
         self.protocol.set_in_doubt(in_doubt)

@@ -97,6 +97,8 @@ impl LivingMarks {
 #[derive(Debug)]
 pub(crate) struct NodeState {
     context: NodeContext,
+    /// A slot that it had when the link was opened.
+    first_slot: Option<Slot>,
     /// Notifications about them arrive, or will as of what is sent next.
     subscribed: SlotSet,
     /// Renewals under way on connections of other nodes.
@@ -172,7 +174,8 @@ impl Protocol {
     #[must_use]
     pub fn of_node(self, context: NodeContext) -> Self {
         let max_lease = self.max_lease.among(context.max_lease.clone());
-        let node = NodeState { context, subscribed: SlotSet::new(), asked: BTreeMap::new() };
+        let (subscribed, asked) = (SlotSet::new(), BTreeMap::new());
+        let node = NodeState { context, first_slot: None, subscribed, asked };
         Self { node: Some(Box::new(node)), max_lease, ..self }
     }
 
@@ -181,9 +184,18 @@ impl Protocol {
         self.node.as_ref().map(|node| node.context.space.slot(key))
     }
 
-    /// A slot of the node, as far as its requests show.
+    /// The node has this slot, before a request shows one.
+    pub(crate) fn set_first_slot(&mut self, slot: Option<Slot>) {
+        if let Some(node) = &mut self.node {
+            node.first_slot = slot;
+        }
+    }
+
+    /// A slot of the node, as far as is known: that of a request, else one that it had at first.
+    /// The rights of the user show only in a slot that the node has.
     pub(crate) fn any_slot(&self) -> Option<Slot> {
-        self.requests.values().find_map(|request| request.slot)
+        let of_requests = self.requests.values().find_map(|request| request.slot);
+        of_requests.or(self.node.as_ref()?.first_slot)
     }
 
     fn slot_of_request(&self, id: RequestId) -> Option<Slot> {

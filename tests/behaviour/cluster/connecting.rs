@@ -209,3 +209,25 @@ fn the_rules_of_the_message_are_enough_for_all_that_locks_do_on_the_nodes() {
         assert_eq!(denied.count(), 0, "{log:?}");
     }
 }
+
+#[test]
+fn rights_are_tried_on_each_node_before_a_request_comes_to_it() {
+    let all = Cluster::bare(3).unwrap();
+    for node in 0..3 {
+        let user = ["ACL", "SETUSER", "app", "on", ">a-secret", "~*", "&*", "+@all"];
+        all.node(node).command(&user);
+    }
+    // What a lock needs only when others wait.
+    let owner = all.owner_of(Cluster::SLOTS - 1);
+    assert_ne!(owner, all.owner_of(0));
+    all.node(owner).command(&["ACL", "SETUSER", "app", "-zadd"]);
+    let locks = as_app(&all).build().unwrap();
+    // It connects to all nodes.
+    let mut list = locks.list();
+    let error = list.next_blocking().unwrap_err();
+    assert!(matches!(error, LockError::Refused(_)), "{error:?}");
+    assert!(error.to_string().contains("lacks +zadd; run in each node"), "{error}");
+    all.node(owner).command(&["ACL", "SETUSER", "app", "+zadd"]);
+    eventually(LIMIT, "it connects", || list.next_blocking().is_ok());
+    assert_locks(&locks);
+}

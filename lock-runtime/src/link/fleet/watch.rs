@@ -129,7 +129,8 @@ impl TopologyWatch {
     ) -> Result<(), ConnectError> {
         let doubted = fleet.follow_redirects(&mut found, heard);
         let applied = fleet.apply(&found, &heard.guests(), &doubted, &mut |node| {
-            let link = self.setup.link()?;
+            let (link, slot) = (self.setup.link()?, found.slot_of(node));
+            link.link().submit(|router, _| router.set_first_slot(slot));
             link.keep(Some(Arc::new(self.discovery.server_of(node))))?;
             Ok(link)
         });

@@ -84,6 +84,11 @@ impl Topology {
         Some(&self.nodes[usize::from(owner)])
     }
 
+    /// A slot that a node serves.
+    pub(crate) fn slot_of(&self, node: &NodeAddress) -> Option<Slot> {
+        (0..).map_while(Slot::new).find(|&slot| self.owner_of(slot) == Some(node))
+    }
+
     /// The one to believe: with the highest epoch; of several such ones that of the node which took
     /// over slots last, then that with the most slots.
     pub(crate) fn newest(all: impl IntoIterator<Item = Self>) -> Option<Self> {
