@@ -44,6 +44,10 @@ pub fn print(out: &mut impl io::Write, key: &str, found: &Inspection) -> io::Res
                 writeln!(out, "  ends in  {} without a renewal", text::short(left))?;
             }
             writeln!(out, "  token    {}", holder.fence)?;
+            for wait in &found.nested_waits {
+                let (key, function) = (plain(&wait.key), plain(&wait.function));
+                writeln!(out, "  waits    {} for {key} in {function}", text::ago(wait.since))?;
+            }
         }
         None if found.not_a_lock => writeln!(
             out,

@@ -47,6 +47,9 @@ fn chain(url: &str, look: impl FnOnce()) {
         });
         let mut last = distlock(url, &["run", "order \"7\"", "--", "true"]).spawn().unwrap();
         eventually(LIMIT, "the last one waits", || waiting(&locks, "order \"7\"") == 1);
+        let inspected = distlock(url, &["inspect", "order \"7\""]).output().unwrap();
+        let text = String::from_utf8_lossy(&inspected.stdout);
+        assert!(text.contains("\n  waits    ") && text.contains(" for stock in "), "{text}");
         look();
         guard.release_blocking().unwrap();
         middle.join().unwrap().unwrap();

@@ -152,7 +152,6 @@ impl Report<'_> {
         } else {
             Vec::new()
         };
-        let what = format!("cannot tell {what}");
         self.add((Level::Unknown, id), server, what, format!("it says: {}", refusal.words), fix);
     }
 
@@ -637,7 +636,12 @@ impl Report<'_> {
             match failure {
                 Failure::Rights { what, line } => {
                     let why = "each lock needs these rights, and calls fail without them";
-                    let words: Vec<_> = line.split_whitespace().collect();
+                    let (_, lacking) = what.rsplit_once(" lacks ").unwrap_or_default();
+                    // A user who has all keys or channels cannot be given some more.
+                    let is_needed = |rule: &&str| {
+                        !rule.starts_with(['~', '&']) || lacking.split(' ').any(|one| one == *rule)
+                    };
+                    let words: Vec<_> = line.split_whitespace().filter(is_needed).collect();
                     let mut fix: Vec<String> = Vec::new();
                     let is_cluster = self.facts.target.kind == Kind::Cluster;
                     let all =
