@@ -89,8 +89,13 @@ fn is_repaired(url: &str, id: &str, words: &str) -> Json {
     finding
 }
 
+/// One that is fine. It notes no slow commands, which all are on a busy machine.
 fn server() -> RedisServer {
-    RedisServer::builder().append_only(true).start().unwrap()
+    builder().append_only(true).start().unwrap()
+}
+
+fn builder() -> testkit::Builder {
+    RedisServer::builder().arg("slowlog-log-slower-than", "-1")
 }
 
 fn set(server: &RedisServer, name: &str, value: &str) {
@@ -119,7 +124,7 @@ fn a_server_that_is_fine_has_no_findings() {
 
 #[test]
 fn what_is_ignored_is_not_reported() {
-    let server = RedisServer::start().unwrap();
+    let server = builder().start().unwrap();
     let output = run(&server.url(), &[]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.starts_with("warning [no-persistence] 127.0.0.1:"), "{text}");
@@ -262,7 +267,7 @@ fn what_a_user_may_not_read_is_not_taken_for_fine() {
 #[test]
 fn a_script_that_does_not_end() {
     let server = server();
-    set(&server, "busy-reply-threshold", "10");
+    set(&server, "lua-time-limit", "10");
     thread::scope(|scope| {
         let script = scope.spawn(|| {
             let mut command = redis::cmd("EVAL");
@@ -278,9 +283,12 @@ fn a_script_that_does_not_end() {
 fn commands_that_keep_a_server_busy() {
     let server = server();
     assert!(!is_found(&server.url(), "slow-commands"));
+    set(&server, "slowlog-log-slower-than", "10000");
     let script = "local t = redis.call('TIME'); local from = t[1] * 1000000 + t[2] \
                   repeat t = redis.call('TIME') until t[1] * 1000000 + t[2] > from + 200000";
     server.command(&["EVAL", script, "0"]);
+    // Of the commands that follow, none counts.
+    set(&server, "slowlog-log-slower-than", "-1");
     is_repaired(&server.url(), "slow-commands", "EVAL local t");
 }
 
@@ -371,6 +379,15 @@ fn a_server_that_cannot_be_reached() {
     server.restart().unwrap();
     paste_all(&finding);
     assert_eq!(found(&server.url()), [Json::Null; 0]);
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_url_for_tls_of_a_port_without() {
+    let server = server();
+    let finding = finding(&format!("rediss://127.0.0.1:{}/", server.port()), "tls");
+    assert_eq!(url_in(&finding), server.url());
+    assert_eq!(found(&url_in(&finding)), [Json::Null; 0]);
 }
 
 #[test]

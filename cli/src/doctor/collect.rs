@@ -17,7 +17,7 @@ use crate::doctor::facts::{
 /// How long a server may take to answer.
 const LIMIT: Duration = Duration::from_secs(3);
 /// How many round trips are measured.
-const ROUND_TRIPS: usize = 5;
+const ROUND_TRIPS: usize = 10;
 /// A command that takes as long as this delays locks.
 const SLOW: Duration = Duration::from_millis(100);
 /// How far back slow commands count, in seconds.
@@ -221,22 +221,21 @@ impl Url {
         for number in 0..count {
             let key = format!("distlock doctor {number}");
             let acquired = locks.mutex(key).wait(LIMIT).acquire_blocking();
-            let failure = match acquired.and_then(LockGuard::release_blocking) {
+            let error = match acquired.and_then(LockGuard::release_blocking) {
                 // Another doctor has it.
                 Ok(()) | Err(LockError::Busy(_)) => continue,
-                Err(error @ LockError::DataLoss(_)) => Failure::Paused(error.to_string()),
-                Err(error) => {
-                    let failure = Failure::new(&error.to_string());
-                    if !matches!(error, LockError::Refused(_)) && failures.is_empty() {
-                        failures.push(failure);
-                        // Each further one would take as long.
-                        break;
-                    }
-                    failure
-                }
+                Err(error) => error,
+            };
+            let failure = match &error {
+                LockError::DataLoss(_) => Failure::Paused(error.to_string()),
+                _ => Failure::new(&error.to_string()),
             };
             if !failures.contains(&failure) {
                 failures.push(failure);
+            }
+            if !matches!(error, LockError::Refused(_)) {
+                // Each further one would take as long.
+                break;
             }
         }
         locks.shutdown_blocking();

@@ -204,11 +204,32 @@ impl Report<'_> {
             let fix = self.line(address, &["INFO", "persistence"]);
             self.add((Level::Error, "loading"), address, what, says, fix);
         } else {
-            let what = "the server cannot be reached";
-            let why = format!("calls fail after outage_timeout: {words}");
-            let fix = self.line(address, &["PING"]);
-            self.add((Level::Error, "unreachable"), address, what, why, fix);
+            self.unreachable(address, words);
         }
+    }
+
+    /// The library knows best what an error of a connection means.
+    fn unreachable(&mut self, address: &str, words: &str) {
+        let said = self.facts.failures.iter().find_map(|failure| match failure {
+            Failure::Other(text) if text.contains(address) => Some(text.as_str()),
+            _ => None,
+        });
+        let said = said.unwrap_or(words);
+        let has_password = self.facts.target.has_password;
+        let other_url = |from: &str, to: &str| {
+            let lines = self.url("", address, "", has_password);
+            lines.into_iter().map(|line| line.replacen(from, to, 1)).collect()
+        };
+        let (id, what, fix) = if said.contains("does not speak TLS") {
+            let what = "the URL is one for TLS, and the port has none";
+            ("tls", what, other_url("'rediss", "'redis"))
+        } else if said.contains("write rediss://") {
+            let what = "the port closes the connection; it may be one for TLS";
+            ("tls", what, other_url("'redis", "'rediss"))
+        } else {
+            ("unreachable", "the server cannot be reached", self.line(address, &["PING"]))
+        };
+        self.add((Level::Error, id), address, what, format!("calls fail: {said}"), fix);
     }
 
     /// Whether it is not what the URL says, or cannot keep locks at all.

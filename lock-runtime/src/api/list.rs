@@ -55,9 +55,10 @@ const INSPECTED: usize = 50;
 /// # Cost
 ///
 /// The server walks over all keys of its database with `SCAN`, in steps of about 500 keys that do
-/// not keep other clients waiting, and the locks are inspected up to 50 at a time. A call does no
-/// more of that than it takes to find the next lock; between calls nothing is done. In a cluster
-/// each node that has slots is walked over twice. The keys that were returned are kept in memory.
+/// not keep other clients waiting, and the locks are inspected up to 50 at a time, with two
+/// commands for each. A call does no more of that than it takes to find the next lock; between
+/// calls nothing is done. In a cluster each node that has slots is walked over twice. The keys that
+/// were returned are kept in memory.
 ///
 /// # Permissions
 ///

@@ -111,7 +111,8 @@ impl LockManager {
         LockRequest::new(&self.core, keys, Location::caller())
     }
 
-    /// Blocking form of [`inspect`](Self::inspect). Blocks this thread for one round trip.
+    /// Blocking form of [`inspect`](Self::inspect). Blocks this thread for one round trip, or
+    /// two if the lock is held.
     ///
     /// # Errors
     ///

@@ -129,6 +129,23 @@ fn a_refusal_of_everything_is_one_finding() {
 }
 
 #[test]
+fn a_port_with_tls_is_told_from_one_without() {
+    for (has_tls, said, url) in [
+        (true, "a:1: the port does not speak TLS; write redis:// for it", "redis://a:1/"),
+        (false, "a:1: reset; check, and write rediss:// if it expects TLS", "rediss://a:1/"),
+    ] {
+        let mut server = Server::new("a:1");
+        server.connected = Err(Refusal::new("", "it failed"));
+        let mut facts = facts(Kind::Server, vec![server]);
+        facts.target.has_tls = has_tls;
+        facts.failures = vec![Failure::Other(said.to_owned())];
+        let found = examine(&facts);
+        assert_eq!((found.len(), found[0].id), (1, "tls"));
+        assert_eq!(found[0].fix, [format!("export DISTLOCK_URL='{url}'")]);
+    }
+}
+
+#[test]
 fn the_library_s_error_is_shown_where_nothing_explains_it() {
     let mut facts = facts(Kind::Server, vec![server("", "")]);
     facts.failures = vec![Failure::Other("it failed".to_owned())];
