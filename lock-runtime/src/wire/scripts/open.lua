@@ -57,11 +57,15 @@ elseif #fields > 0 then
     kind, since, bound = waits_for(waits, string.match(waits or '', '^%S+'))
     since, bound, grace = math.min(since or now, now), bound or 0, 0
   else
-    -- What was lost before stays lost.
-    local lost, ms = string.match(waits or '', '^%S+ (%a) %d+ (%d+)$')
+    -- What was lost before stays lost, and a longer wait for a failover is not cut short: holds may
+    -- still be put back until it is over.
+    local lost, at, ms = string.match(waits or '', '^%S+ (%a) (%d+) (%d+)$')
+    at, ms = math.min(tonumber(at) or now, now), tonumber(ms) or 0
     kind, since, bound = FAILOVER, now, 0
     if lost == LOSS then
-      kind, bound = LOSS, tonumber(ms)
+      kind, bound = LOSS, ms
+    elseif at + ms * 1000 > now + grace * 1000 then
+      since, bound = at, ms
     end
   end
   -- Above what the other master may have issued, up to the skew of their clocks.

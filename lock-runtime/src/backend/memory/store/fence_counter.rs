@@ -170,14 +170,6 @@ impl FenceCounter {
         let Opening { min_fence, lease, failover_grace, lost } = open;
         let (mark, now, min_fence) = (self.mark, now.micros(), min_fence.get());
         let top = |issued: u64| issued.max(min_fence).max(now.saturating_add(AHEAD));
-        let failover = TokenWait {
-            mark: Some(mark),
-            kind: WaitKind::Failover,
-            since: now,
-            bound: 0,
-            issued: min_fence,
-            drawn_before: None,
-        };
         let is_others = self.is_unopened();
         let is_behind = min_fence > self.known();
         let Some(mut grace) = failover_grace.or((!is_others).then_some(Duration::ZERO)) else {
@@ -195,9 +187,14 @@ impl FenceCounter {
                 self.tokens = Tokens::Open(mark, top(last));
                 return None;
             }
-            Tokens::Open(of, last) => {
-                TokenWait { issued: top(last), drawn_before: Some((of, last)), ..failover }
-            }
+            Tokens::Open(of, last) => TokenWait {
+                mark: Some(mark),
+                kind: WaitKind::Failover,
+                since: now,
+                bound: 0,
+                issued: top(last),
+                drawn_before: Some((of, last)),
+            },
             Tokens::Waiting(known) if known.mark == Some(mark) => TokenWait {
                 since: known.since.min(now),
                 issued: known.issued.max(min_fence),
@@ -211,8 +208,12 @@ impl FenceCounter {
             Tokens::Waiting(known) if known.kind == WaitKind::Loss => {
                 TokenWait { mark: Some(mark), since: now, issued: top(known.issued), ..known }
             }
-            Tokens::Waiting(TokenWait { issued, drawn_before, .. }) => {
-                TokenWait { issued: top(issued), drawn_before, ..failover }
+            Tokens::Waiting(known) => {
+                let (mark, since) = (Some(mark), known.since.min(now));
+                let known = TokenWait { mark, since, issued: top(known.issued), ..known };
+                let ends = since.saturating_add(known.bound);
+                let is_longer = ends > now.saturating_add(micros(grace));
+                if is_longer { known } else { TokenWait { since: now, bound: 0, ..known } }
             }
             Tokens::Missing if lost => self.loss(now, min_fence),
             Tokens::Missing => {

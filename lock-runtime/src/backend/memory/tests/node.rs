@@ -154,6 +154,32 @@ fn what_a_slot_waits_for_goes_on_after_it_was_migrated() {
     both.granted(once(request_id(2)));
 }
 
+/// A node without slots is none of the masters that a client knows, although it goes on.
+#[test]
+fn what_a_slot_waits_for_is_not_cut_short_by_those_who_do_not_know_the_master_of_before() {
+    let mut both = arrived();
+    let lost = both.ahead();
+    let opened = both.open_with_grace(NOTHING_SEEN, BOUND, GRACE, true);
+    assert_eq!(opened, Ok(Some(WaitKind::Failover)));
+    both.advance(GRACE / 2);
+    for (mark, grace) in [(8, Duration::ZERO), (9, GRACE / 4)] {
+        both.promote(mark);
+        let opened = both.open_beside(NOTHING_SEEN, BOUND, grace, true, &[0.into()]);
+        assert_eq!(opened, Ok(Some(WaitKind::Failover)));
+    }
+    assert_eq!(both.reclaimed(2, lost), ReclaimReply::Held);
+    assert!(both.release(request_id(2)));
+    let left = both.busy(once(request_id(1))).left.expect("a wait");
+    assert!(left > GRACE / 3 && left <= GRACE / 2, "{left:?}");
+    both.promote(10);
+    let opened = both.open_beside(NOTHING_SEEN, BOUND, GRACE, true, &[0.into()]);
+    assert_eq!(opened, Ok(Some(WaitKind::Failover)));
+    both.advance(GRACE / 2);
+    assert_eq!(both.busy(once(request_id(1))).blocked_by, BlockedBy::Failover, "a longer one");
+    both.advance(GRACE / 2);
+    assert!(both.granted(once(request_id(1))) > lost);
+}
+
 #[test]
 fn a_loss_of_data_is_waited_out_on_the_node_that_a_slot_was_migrated_to() {
     let mut both = Both::node(KEY);
