@@ -119,7 +119,7 @@ pub use distlock_runtime::redis;
 pub use distlock_runtime::testing;
 pub use distlock_runtime::{
     AfterFailover, Credentials, Fence, FenceGate, GrantPause, Hold, Holder, Inspection, LockError,
-    LockGuard, LockList, LockManager, LockManagerBuilder, LockRequest, NestedWait, PauseReason,
-    Replicas, SharedHold, StaleFence, Waiter, current, error, global, init, with_manager,
-    with_manager_async,
+    LockGuard, LockList, LockManager, LockManagerBuilder, LockRequest, ManagerStatus, NestedWait,
+    NodeStatus, PauseReason, Replicas, ServerKind, SharedHold, StaleFence, StatusWatch, Waiter,
+    current, error, global, init, with_manager, with_manager_async,
 };

@@ -45,6 +45,7 @@ mod behaviour {
     #[cfg(unix)]
     mod sockets;
     mod stalled_reader;
+    mod status;
     mod subscribers;
     mod sync_in_task;
     mod thread_ends;

@@ -4,7 +4,7 @@
 //! the item. `cargo xtask tidy` checks both against the list in ARCHITECTURE.md.
 //!
 //! 1. `types`: fencing tokens, time, request ids, owner info and other plain values.
-//! 2. `user_code`: calls subscribers, wakers and callbacks of users.
+//! 2. `user_code`: calls subscribers, recorders, wakers and callbacks of users.
 //! 3. `wire`: key names, commands, scripts, replies. Pure.
 //! 4. `protocol`: what to do on each reply, notification or timer. Pure; time is an argument.
 //! 5. `backend`: where commands are sent: a Redis server or the in-memory server.
@@ -45,6 +45,7 @@ pub use crate::api::inspection::{Inspection, NestedWait, Waiter};
 pub use crate::api::list::LockList;
 pub use crate::api::manager::LockManager;
 pub use crate::api::request::LockRequest;
+pub use crate::api::status::{ManagerStatus, NodeStatus, StatusWatch};
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub use crate::api::testing;
@@ -55,6 +56,7 @@ pub use crate::types::fence::{Fence, FenceGate, StaleFence};
 pub use crate::types::owner_info::Holder;
 pub use crate::types::pause::{GrantPause, PauseReason};
 pub use crate::types::replicas::Replicas;
+pub use crate::types::server_kind::ServerKind;
 
 /// The types of the `redis` crate that are needed for [`LockManagerBuilder::client`].
 ///

@@ -7,8 +7,10 @@ use std::time::Duration;
 use crate::acquire::core::CoreSettings;
 use crate::acquire::options::Options;
 use crate::api::manager::LockManager;
+use crate::link::effect::StatusChanges;
 use crate::link::links::Links;
 use crate::types::fence::Fence;
+use crate::types::server_kind::ServerKind;
 
 pub use crate::backend::memory::store::MemoryStore;
 pub use crate::backend::memory::store::key_state::Publish;
@@ -128,7 +130,10 @@ fn manager(
         try_once_timeout: timing.outage_timeout + timing.reply,
         clock_margin: timing.clock_margin,
         label: None,
+        metrics_by_key: false,
         server: "simulated".to_owned(),
+        server_kind: ServerKind::Single,
+        changes: StatusChanges::default(),
         space,
     };
     LockManager::new(links, settings, None)

@@ -14,18 +14,22 @@ use crate::acquire::lock_order;
 use crate::acquire::options::{
     Options, check_clock_margin, check_confirm, check_max_hold, check_min_hold, check_ttl,
 };
+use crate::backend::redis::address::NodeAddress;
 use crate::error::{ClosedReason, LockError};
+use crate::link::effect::StatusChanges;
 use crate::link::handle::{LinkHandle, Setup};
 use crate::link::links::Links;
 use crate::link::wait::drive;
-use crate::local::key_queue::{QueueContext, QueueTable};
+use crate::local::key_queue::{CallCounts, QueueContext, QueueTable};
 use crate::local::queue::{AcquireParams, LeaseTerms};
 use crate::owner::frame::Frame;
 use crate::protocol::timing::whole_millis;
 use crate::types::owner_info::{CallSite, ProcessInfo};
 use crate::types::replicas::Replicas;
+use crate::types::server_kind::ServerKind;
 use crate::types::time::{self, Nanos, Timestamp};
 use crate::user_code;
+use crate::user_code::metrics::LockLabels;
 use crate::wire::keyspace::Keyspace;
 use crate::wire::reply::LockState;
 
@@ -34,6 +38,7 @@ pub(crate) struct ManagerCore {
     id: u64,
     lanes: Lanes,
     process: Arc<ProcessInfo>,
+    counts: Arc<CallCounts>,
     settings: CoreSettings,
 }
 
@@ -47,8 +52,13 @@ pub(crate) struct CoreSettings {
     /// By how much a lease ends before its ttl, if it is set.
     pub(crate) clock_margin: Option<Duration>,
     pub(crate) label: Option<Box<str>>,
+    /// Whether metrics have the rendered key as a label.
+    pub(crate) metrics_by_key: bool,
     /// The address of the server, without credentials.
     pub(crate) server: String,
+    pub(crate) server_kind: ServerKind,
+    /// Is notified when the status changes.
+    pub(crate) changes: StatusChanges,
     /// The names of its keys.
     pub(crate) space: Keyspace,
 }
@@ -60,10 +70,11 @@ impl ManagerCore {
         let mut process = ProcessInfo::of_this_process();
         process.label = settings.label.take();
         let process = Arc::new(process);
-        let context = queue_context(&settings, &process, Replicas::None, &links);
+        let counts = Arc::default();
+        let context = queue_context(&settings, &process, &counts, Replicas::None, &links);
         let lanes = Lanes::new(Lane { queues: QueueTable::new(context), links }, second);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
-        Self { id, lanes, process, settings }
+        Self { id, lanes, process, counts, settings }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -92,7 +103,8 @@ impl ManagerCore {
         if replicas != Replicas::None && self.is_unusable() {
             return Err(self.closed(key));
         }
-        let context = |links: &Links| queue_context(&self.settings, &self.process, replicas, links);
+        let Self { settings, process, counts, .. } = self;
+        let context = |links: &Links| queue_context(settings, process, counts, replicas, links);
         self.lanes.of(replicas, context)?.ok_or_else(|| self.closed(key))
     }
 
@@ -117,6 +129,26 @@ impl ManagerCore {
             all &= drive(link.link(), done).await.flatten().is_some();
         }
         all
+    }
+
+    /// The links of all servers, in a cluster with their addresses. A server may have two.
+    pub(crate) fn nodes(&self) -> Vec<(Option<NodeAddress>, LinkHandle)> {
+        let second = self.lanes.second().map(Links::nodes);
+        self.links().nodes().into_iter().chain(second.into_iter().flatten()).collect()
+    }
+
+    /// The labels of a call with this key.
+    pub(crate) fn labels(&self, call_site: CallSite, options: &Options, key: &str) -> LockLabels {
+        let key = self.settings.metrics_by_key.then_some(key);
+        LockLabels::of(call_site, options.label, key)
+    }
+
+    pub(crate) fn counts(&self) -> &CallCounts {
+        &self.counts
+    }
+
+    pub(crate) fn settings(&self) -> &CoreSettings {
+        &self.settings
     }
 
     pub(crate) fn process(&self) -> &ProcessInfo {
@@ -251,6 +283,7 @@ async fn until<F: Future>(
 fn queue_context(
     settings: &CoreSettings,
     process: &Arc<ProcessInfo>,
+    counts: &Arc<CallCounts>,
     replicas: Replicas,
     links: &Links,
 ) -> QueueContext {
@@ -258,6 +291,8 @@ fn queue_context(
         max_handoffs: settings.max_handoffs,
         process: Arc::clone(process),
         replicas,
+        metrics_by_key: settings.metrics_by_key,
+        counts: Arc::clone(counts),
         io: links.io_handle(),
     }
 }

@@ -40,6 +40,7 @@ use crate::types::owner_info::CallSite;
 use crate::types::replicas::Replicas;
 use crate::types::time::{self, Nanos, Timestamp};
 use crate::user_code;
+use crate::user_code::metrics::LockLabels;
 
 /// The error is boxed because each level of nested async calls has room for it.
 pub(crate) type AcquireResult = Result<Section, Box<LockError>>;
@@ -53,6 +54,31 @@ pub(crate) enum Acquiring {
     Waiting(BoxedAcquire),
     /// Waits in the queue of a key.
     Queued(Pin<Box<WaitForGrant>>),
+}
+
+/// The same, for a caller that is given its result, so that metrics count its error.
+pub(crate) struct Acquisition {
+    pub(crate) acquiring: Acquiring,
+    pub(crate) labels: LockLabels,
+}
+
+impl Acquisition {
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<AcquireResult> {
+        let acquired = ready!(self.acquiring.poll(context));
+        Poll::Ready(record_error(&self.labels, acquired))
+    }
+
+    pub(crate) async fn wait(mut self) -> AcquireResult {
+        poll_fn(|context| self.poll(context)).await
+    }
+}
+
+/// Counts the error of a call that ends with it.
+pub(crate) fn record_error(labels: &LockLabels, acquired: AcquireResult) -> AcquireResult {
+    if let Err(error) = &acquired {
+        labels.failed(error.kind());
+    }
+    acquired
 }
 
 type BoxedAcquire = Pin<Box<dyn Future<Output = AcquireResult> + Send>>;
@@ -118,12 +144,14 @@ impl SingleAcquire<'_> {
 
     pub(crate) fn start(self) -> Acquiring {
         let reentered = with_current(|here| self.reenter(here?));
+        self.record_reentry(reentered.as_ref());
         reentered.unwrap_or_else(|| self.acquire_lease(current()))
     }
 
     /// Starts inside of `here`, whose code need not run on this thread.
     fn start_within(self, here: Option<Arc<Frame>>) -> Acquiring {
         let reentered = here.as_ref().and_then(|here| self.reenter(here));
+        self.record_reentry(reentered.as_ref());
         reentered.unwrap_or_else(|| self.acquire_lease(here))
     }
 
@@ -135,7 +163,21 @@ impl SingleAcquire<'_> {
         {
             return Err(error.into());
         }
+        self.record_reentry(reentered.as_ref());
         reentered.unwrap_or_else(|| self.acquire_lease(current())).block()
+    }
+
+    /// Counts a call that has re-entered at once. Not with the context of the thread in use.
+    fn record_reentry(self, reentered: Option<&Acquiring>) {
+        if let Some(Acquiring::Ready(Some(Ok(_)))) = reentered {
+            self.labels().reentered();
+        }
+    }
+
+    /// For metrics.
+    pub(crate) fn labels(self) -> LockLabels {
+        let Self { core, key, options, call_site } = self;
+        core.labels(call_site, options, key)
     }
 
     /// The error of a call that would block the thread on whose stack the section that it waits for
@@ -243,6 +285,7 @@ impl SingleAcquire<'_> {
         let Self { core, key, options, call_site } = self;
         let wait = options.effective_wait(core.defaults());
         let reenter = Section::reenter(Arc::clone(here), Arc::clone(ancestor));
+        let labels = self.labels();
         let (core, key, since) = (Arc::clone(core), Arc::<str>::from(key), time::now());
         let (here, ancestor) = (Arc::clone(here), Arc::clone(ancestor));
         Acquiring::Waiting(Box::pin(async move {
@@ -261,10 +304,11 @@ impl SingleAcquire<'_> {
             let busy = || LockError::busy_here(&key, time::now().since(since));
             let section = section.ok_or_else(busy)?.ok_or_else(|| LockError::released(&key))?;
             // The lease may have been lost while the sibling ran.
-            match section.lease().loss() {
-                Some(loss) => Err(LockError::lost(&key, loss).into()),
-                None => Ok(section),
+            if let Some(loss) = section.lease().loss() {
+                return Err(LockError::lost(&key, loss).into());
             }
+            labels.reentered();
+            Ok(section)
         }))
     }
 }

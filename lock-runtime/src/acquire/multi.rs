@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::acquire::core::ManagerCore;
 use crate::acquire::lanes::Lane;
 use crate::acquire::options::Options;
-use crate::acquire::{AcquireResult, Acquiring, SingleAcquire};
+use crate::acquire::{AcquireResult, Acquiring, Acquisition, SingleAcquire, record_error};
 use crate::error::LockError;
 use crate::local::grant_channel::NotGranted;
 use crate::local::lease::LeaseRef;
@@ -96,16 +96,30 @@ impl LockKeys {
         }
     }
 
+    /// The one that metrics count the call under.
+    fn first(&self) -> &str {
+        match self {
+            Self::Single(key) => key,
+            Self::Multiple(keys) => keys.first().map_or("", String::as_str),
+            Self::Listed(listed) => listed.keys.first(),
+        }
+    }
+
     pub(crate) fn acquire(
         &self,
         core: &Arc<ManagerCore>,
         options: &Options,
         call_site: CallSite,
-    ) -> Acquiring {
+    ) -> Acquisition {
+        let labels = core.labels(call_site, options, self.first());
+        Acquisition { acquiring: self.start(core, options, call_site), labels }
+    }
+
+    fn start(&self, core: &Arc<ManagerCore>, options: &Options, call_site: CallSite) -> Acquiring {
         match self {
             Self::Single(key) => SingleAcquire { core, key, options, call_site }.start(),
             Self::Multiple(keys) => MultiAcquire::new(core, options, call_site).start(keys),
-            Self::Listed(listed) => listed.keys.acquire(core, options, call_site),
+            Self::Listed(listed) => listed.keys.start(core, options, call_site),
         }
     }
 
@@ -116,10 +130,20 @@ impl LockKeys {
         options: &Options,
         call_site: CallSite,
     ) -> AcquireResult {
+        let labels = core.labels(call_site, options, self.first());
+        record_error(&labels, self.block(core, options, call_site))
+    }
+
+    fn block(
+        &self,
+        core: &Arc<ManagerCore>,
+        options: &Options,
+        call_site: CallSite,
+    ) -> AcquireResult {
         match self {
             Self::Single(key) => SingleAcquire { core, key, options, call_site }.block(),
             Self::Multiple(keys) => MultiAcquire::new(core, options, call_site).block(keys),
-            Self::Listed(listed) => listed.keys.acquire_blocking(core, options, call_site),
+            Self::Listed(listed) => listed.keys.block(core, options, call_site),
         }
     }
 }

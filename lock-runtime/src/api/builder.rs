@@ -20,6 +20,7 @@ use crate::backend::redis::sentinel::Sentinels;
 use crate::backend::redis::tls::{Certificates, WITHOUT_TLS};
 use crate::backend::server::Server;
 use crate::error::LockError;
+use crate::link::effect::StatusChanges;
 use crate::link::handle::{Deployment, Setup};
 use crate::link::links::start;
 use crate::protocol::node::NodeContext;
@@ -27,7 +28,9 @@ use crate::protocol::timing::{AfterFailover, Timing};
 use crate::types::credentials::{Credentials, CredentialsProvider};
 use crate::types::fence::HighestFence;
 use crate::types::replicas::Replicas;
+use crate::types::server_kind::ServerKind;
 use crate::types::text::printable;
+use crate::user_code::metrics::{LinkMetrics, describe};
 use crate::wire::keyspace::Keyspace;
 
 /// Builds a [`LockManager`].
@@ -58,6 +61,7 @@ pub struct LockManagerBuilder {
     warn_lock_order: bool,
     client_name: Option<String>,
     label: Option<Box<str>>,
+    metrics_by_key: bool,
     certificates: Certificates,
     credentials: Option<CredentialsProvider>,
     sentinel_credentials: Option<Credentials>,
@@ -94,6 +98,7 @@ impl Default for LockManagerBuilder {
             warn_lock_order: cfg!(debug_assertions),
             client_name: None,
             label: None,
+            metrics_by_key: false,
             certificates: Certificates::default(),
             credentials: None,
             sentinel_credentials: None,
@@ -430,6 +435,25 @@ impl LockManagerBuilder {
         self
     }
 
+    /// Sets whether the label `key` of the metrics is the key itself. Default: `false`: it is the
+    /// template of the annotated function, or the label or the line of a request.
+    ///
+    /// With it, the metrics have a set of series for each key: leave it off if keys have ids in
+    /// them.
+    ///
+    /// ```
+    /// # use distlock_runtime as distlock;
+    /// # use distlock::LockManager;
+    /// let locks = LockManager::builder().url("memory://").metrics_by_key(true).build()?;
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    #[cfg(feature = "metrics")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+    pub fn metrics_by_key(mut self, by_key: bool) -> Self {
+        self.metrics_by_key = by_key;
+        self
+    }
+
     /// Sets the name of the connection, as shown by `CLIENT LIST`. Default: none.
     pub fn client_name(mut self, name: impl Into<String>) -> Self {
         self.client_name = Some(name.into());
@@ -541,7 +565,8 @@ impl LockManagerBuilder {
             ));
         }
         let space = Keyspace::new(self.prefix.clone());
-        let (deployment, address) = self.deployment(&space)?;
+        let (deployment, address, server_kind) = self.deployment(&space)?;
+        let changes = StatusChanges::default();
         let inbox = || space.inbox(&Uuid::new_v4().simple().to_string());
         let settings = CoreSettings {
             defaults: self.options,
@@ -550,19 +575,34 @@ impl LockManagerBuilder {
             try_once_timeout: self.timing.outage_timeout.saturating_add(self.timing.reply),
             clock_margin: self.timing.clock_margin,
             label: self.label,
+            metrics_by_key: self.metrics_by_key,
             server: address,
+            server_kind,
+            changes: changes.clone(),
             space: space.clone(),
         };
         let (timing, own_inbox) = (self.timing, inbox());
-        let (confirms, min_fence) = (false, HighestFence::default());
-        let setup =
-            Setup { deployment, timing, inbox: own_inbox, default_ttl: ttl, confirms, min_fence };
+        let metrics = LinkMetrics::of(&settings.server);
+        let setup = Setup {
+            deployment,
+            timing,
+            inbox: own_inbox,
+            default_ttl: ttl,
+            confirms: false,
+            min_fence: HighestFence::default(),
+            changes,
+            metrics,
+        };
         let second = Setup { inbox: inbox(), confirms: true, ..setup.clone() };
+        describe();
         let links = start(setup).map_err(|error| LockError::no_thread(&error))?;
         Ok(LockManager::new(links, settings, Some(second)))
     }
 
-    fn deployment(&mut self, space: &Keyspace) -> Result<(Deployment, String), LockError> {
+    fn deployment(
+        &mut self,
+        space: &Keyspace,
+    ) -> Result<(Deployment, String, ServerKind), LockError> {
         let (client, source) = match &self.server {
             None => {
                 let reason = "no server is set; call `url`, `sentinel`, `cluster` or `client` \
@@ -572,7 +612,7 @@ impl LockManagerBuilder {
             Some(ServerAddress::Url(url)) => {
                 if let Some(name) = url.strip_prefix("memory://") {
                     let server = Arc::new(Server::in_memory(name));
-                    return Ok((Deployment::Server(server), url.clone()));
+                    return Ok((Deployment::Server(server), url.clone(), ServerKind::Memory));
                 }
                 open(url)?
             }
@@ -601,7 +641,8 @@ impl LockManagerBuilder {
                 let context = NodeContext::new(space.clone());
                 let like = RedisServer::new(info, None, name, certificates, credentials, space);
                 let discovery = Discovery::new(seeds, like.map_err(LockError::config)?);
-                return Ok((Deployment::Cluster(Arc::new(discovery), context), text));
+                let deployment = Deployment::Cluster(Arc::new(discovery), context);
+                return Ok((deployment, text, ServerKind::Cluster));
             }
             AddressSource::Sentinels(mut sentinels) => {
                 sentinels.credentials = self.sentinel_credentials.take();
@@ -609,10 +650,11 @@ impl LockManagerBuilder {
             }
             AddressSource::User => (address(&client)?, None),
         };
+        let kind = if sentinels.is_some() { ServerKind::Sentinel } else { ServerKind::Single };
         let server =
             RedisServer::new(info, sentinels, name, certificates, credentials, space.clone());
         let server = Server::Redis(Box::new(server.map_err(LockError::config)?));
-        Ok((Deployment::Server(Arc::new(server)), text))
+        Ok((Deployment::Server(Arc::new(server)), text, kind))
     }
 }
 

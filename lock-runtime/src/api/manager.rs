@@ -10,6 +10,7 @@ use crate::acquire::multi::LockKeys;
 use crate::api::inspection::{Inspection, force_release, inspect};
 use crate::api::list::LockList;
 use crate::api::request::LockRequest;
+use crate::api::status::{ManagerStatus, StatusWatch, status};
 use crate::error::LockError;
 use crate::link::handle::Setup;
 use crate::link::links::Links;
@@ -206,6 +207,32 @@ impl LockManager {
     #[must_use]
     pub fn list(&self) -> LockList {
         LockList::new(Arc::clone(&self.core))
+    }
+
+    /// Returns whether the servers are connected and grant locks, and how many calls hold and wait,
+    /// as this manager knows it. Sends nothing and does not block.
+    ///
+    /// ```
+    /// # use distlock_runtime as distlock;
+    /// use distlock::LockManager;
+    ///
+    /// let locks = LockManager::connect("memory://")?;
+    /// let guard = locks.mutex("report").acquire_blocking()?;
+    /// let status = locks.status();
+    /// assert!(status.is_ready());
+    /// assert_eq!((status.holds, status.waiting), (1, 0));
+    /// # drop(guard);
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    #[must_use]
+    pub fn status(&self) -> ManagerStatus {
+        status(&self.core)
+    }
+
+    /// Watches the [status](Self::status): for a readiness probe, or to log outages.
+    #[must_use]
+    pub fn watch(&self) -> StatusWatch {
+        StatusWatch::new(&self.core)
     }
 
     /// Blocking form of [`shutdown`](Self::shutdown). Blocks this thread for at most five seconds.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::acquire::core::ManagerCore;
 use crate::acquire::multi::LockKeys;
 use crate::acquire::options::Options;
-use crate::acquire::{AcquireResult, Acquiring};
+use crate::acquire::{AcquireResult, Acquisition};
 use crate::api::hold::LockGuard;
 use crate::error::LockError;
 use crate::types::owner_info::CallSite;
@@ -264,7 +264,7 @@ impl LockRequest {
         Options { wait: Some(Duration::ZERO), ..self.options }
     }
 
-    fn start(&self, options: &Options) -> Acquiring {
+    fn start(&self, options: &Options) -> Acquisition {
         self.keys.acquire(&self.core, options, CallSite::Line(self.caller))
     }
 

@@ -14,6 +14,7 @@ use crate::backend::redis::RedisServer;
 use crate::backend::redis::pipe::RedisPipe;
 use crate::backend::socket::{Signal, Stream, wait};
 use crate::backend::{ConnectError, ConnectParams, Incoming};
+use crate::types::pause::GrantPause;
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;
 use crate::wire::keyspace::Mark;
@@ -127,6 +128,16 @@ impl<T> Connection<T> {
             #[cfg(all(distlock_verification, feature = "__shuttle"))]
             Self::Modelled(_) => 0,
         }
+    }
+
+    /// The address of the server, if it has one.
+    pub(crate) fn address(&self) -> Option<&str> {
+        if let Self::Redis(redis) = self { Some(redis.address()) } else { None }
+    }
+
+    /// Whether the server granted nothing when the connection was made, as far as it said.
+    pub(crate) fn pause(&self) -> Option<&GrantPause> {
+        if let Self::Redis(redis) = self { redis.pause() } else { None }
     }
 
     /// Whether nobody confirms that the server is the primary.

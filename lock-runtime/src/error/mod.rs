@@ -213,6 +213,22 @@ pub struct DataLoss {
 }
 
 impl LockError {
+    /// One word for the variant.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Busy(_) => "busy",
+            Self::Lost(_) => "lost",
+            Self::Unavailable(_) => "unavailable",
+            Self::NoReply(_) => "no_reply",
+            Self::Refused(_) => "refused",
+            Self::KeyConflict(_) => "key_conflict",
+            Self::DataLoss(_) => "data_loss",
+            Self::Deadlock(_) => "deadlock",
+            Self::Config(_) => "config",
+            Self::Closed(_) => "closed",
+        }
+    }
+
     pub(crate) fn config(reason: impl Into<Box<str>>) -> Self {
         Self::Config(reason.into())
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::local::key_queue::KeyQueue;
 use crate::protocol::listing::ScanCursor;
@@ -37,6 +37,9 @@ pub(crate) type ScanAnswer = Result<(Vec<String>, Option<ScanCursor>), Failure>;
 
 /// The answer to a command of deadlock detection.
 pub(crate) type LookAnswer = Result<Reply, CommandError>;
+
+/// Wakes those who watch the status of a manager.
+pub(crate) type StatusChanges = watch::Sender<()>;
 
 /// A wait of a caller that holds other locks.
 pub(crate) struct WaitRegistration {

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use crate::backend::redis::cluster::Discovery;
 use crate::backend::server::Server;
 use crate::backend::socket::Signal;
-use crate::link::effect::ScanAnswer;
+use crate::link::effect::{ScanAnswer, StatusChanges};
 use crate::link::exit::flush_at_exit;
 use crate::link::router::{Router, TimerTarget};
 use crate::link::state::LinkState;
@@ -26,6 +26,7 @@ use crate::types::environment::{ForkGuard, Mutex};
 use crate::types::fence::HighestFence;
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
+use crate::user_code::metrics::LinkMetrics;
 use crate::user_code::{self, Delegated};
 use crate::wire::keyspace::Keyspace;
 
@@ -39,6 +40,9 @@ pub(crate) struct Setup {
     pub(crate) confirms: bool,
     /// Of all links of the manager.
     pub(crate) min_fence: HighestFence,
+    pub(crate) changes: StatusChanges,
+    /// Of the connection.
+    pub(crate) metrics: LinkMetrics,
 }
 
 /// Where the locks are kept.
@@ -65,7 +69,7 @@ impl Drop for HandleInner {
 impl Setup {
     /// A link that is not connected.
     pub(crate) fn link(&self) -> std::io::Result<LinkHandle> {
-        let Self { deployment, timing, inbox, default_ttl, confirms, min_fence } = self;
+        let Self { deployment, timing, inbox, default_ttl, confirms, min_fence, .. } = self;
         let now = time::now();
         let protocol = Protocol::new(now, timing.clone(), inbox.clone(), *default_ttl);
         let protocol = match deployment {
@@ -73,7 +77,7 @@ impl Setup {
             Deployment::Cluster(_, context) => protocol.of_node(context.clone()),
         };
         let protocol = if *confirms { protocol.confirming(now) } else { protocol };
-        LinkHandle::of(protocol, inbox.clone())
+        LinkHandle::of(protocol, inbox.clone(), self.changes.clone(), self.metrics.clone())
     }
 }
 
@@ -85,15 +89,21 @@ impl LinkHandle {
         inbox: String,
         default_ttl: Duration,
     ) -> std::io::Result<Self> {
-        Self::of(Protocol::new(time::now(), timing, inbox.clone(), default_ttl), inbox)
+        let protocol = Protocol::new(time::now(), timing, inbox.clone(), default_ttl);
+        Self::of(protocol, inbox, StatusChanges::default(), LinkMetrics::of(""))
     }
 
-    pub(crate) fn of(protocol: Protocol, inbox: String) -> std::io::Result<Self> {
+    pub(crate) fn of(
+        protocol: Protocol,
+        inbox: String,
+        changes: StatusChanges,
+        metrics: LinkMetrics,
+    ) -> std::io::Result<Self> {
         let (keeper_signal, stop) = (Arc::new(Signal::new()?), Signal::new()?);
         let link = Link {
             fork_guard: ForkGuard::new(),
             status: AtomicU8::new(OPEN),
-            state: Mutex::new(LinkState::new(Router::new(protocol), inbox)),
+            state: Mutex::new(LinkState::new(Router::new(protocol, changes, metrics), inbox)),
             keeper_reads: AtomicBool::new(false),
             keeper_signal,
             stop,
@@ -105,6 +115,9 @@ impl LinkHandle {
 
     /// Starts the keeper, which connects to this server. Without one it never connects.
     pub(crate) fn keep(&self, server: Option<Arc<Server>>) -> std::io::Result<()> {
+        if server.is_some() {
+            self.link().submit(|router, _| router.opened());
+        }
         threads::start(Arc::clone(self.link()), server)?;
         flush_at_exit(self.link());
         Ok(())

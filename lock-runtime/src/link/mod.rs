@@ -47,7 +47,7 @@ use crate::link::effect::{AnswerElsewhere, Effect, LookAnswer};
 use crate::link::keeper::KeeperPlan;
 use crate::link::role::{Claim, Left, PartyId, PartyKind};
 use crate::link::router::{LogTopic, Router};
-use crate::link::state::{LinkState, SOME_EFFECTS};
+use crate::link::state::{LinkState, LinkStatus, SOME_EFFECTS};
 use crate::local::key_queue::{KeyQueue, Reclaim};
 use crate::local::lease::Callback;
 use crate::local::queue::TickReport;
@@ -189,6 +189,11 @@ impl Link {
             });
         });
         to.locked_then_effects(LinkState::flush);
+    }
+
+    /// `None` if the link cannot be used any more.
+    pub(crate) fn status(&self) -> Option<LinkStatus> {
+        if self.is_forked() { None } else { self.locked(|state, now| state.status(now)) }
     }
 
     /// The mark of the server, while it is connected.

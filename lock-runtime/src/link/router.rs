@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::backend::Incoming;
 use crate::link::effect::{
     AnswerElsewhere, Effect, KeyQuestion, LookAnswer, NotAnswered, ReplyTo, ScanAnswer,
-    WaitRegistration,
+    StatusChanges, WaitRegistration,
 };
 use crate::link::observe;
 use crate::local::key_queue::KeyQueue;
@@ -31,8 +31,10 @@ use crate::protocol::request::{
 };
 use crate::protocol::timing::TOMBSTONE;
 use crate::types::owner_info::OwnerInfo;
+use crate::types::pause::PauseReason;
 use crate::types::request_id::{RequestId, RequestMap};
 use crate::types::time::Timestamp;
+use crate::user_code::metrics::LinkMetrics;
 use crate::wire::command::{Command, Probe};
 use crate::wire::keyspace::{Keyspace, MAX_LISTED_WAITERS, Mark};
 use crate::wire::reply::{AcquireReply, BlockedBy, BlockedRequest, BusyReply, Grant, Page, Reply};
@@ -42,6 +44,9 @@ use crate::wire::slot::Slot;
 const QUIET: Duration = Duration::from_secs(10);
 /// Topics logged in that time.
 const MAX_LOG_TOPICS: usize = 1_000;
+
+/// Ends of a pause that differ by less are estimates of one.
+const SAME_PAUSE: Duration = Duration::from_millis(100);
 
 /// Topics of rate-limited log lines.
 #[derive(PartialEq, Eq, Hash)]
@@ -90,6 +95,13 @@ pub(crate) struct Router {
     scans: Vec<(Keyspace, ScanCursor, oneshot::Sender<ScanAnswer>)>,
     /// When the connection was made.
     connected_at: Timestamp,
+    /// The server grants nothing to anybody before that, as far as is known.
+    pause: Option<(Timestamp, PauseReason)>,
+    /// Is notified when the state of the connection or the pause changes.
+    changes: StatusChanges,
+    metrics: LinkMetrics,
+    /// Whether metrics count it as down; `None` while they do not count it.
+    is_down: Option<bool>,
     timers: BTreeMap<(Timestamp, u64), TimerTarget>,
     /// How many timers were set.
     timer_count: u64,
@@ -104,9 +116,13 @@ pub(crate) struct Router {
 
 // What callers ask.
 impl Router {
-    pub(crate) fn new(protocol: Protocol) -> Self {
+    pub(crate) fn new(protocol: Protocol, changes: StatusChanges, metrics: LinkMetrics) -> Self {
         Self {
             protocol,
+            changes,
+            metrics,
+            is_down: None,
+            pause: None,
             queues: RequestMap::default(),
             wait_registrations: RequestMap::default(),
             confirmations: RequestMap::default(),
@@ -336,9 +352,17 @@ impl Router {
 // The connection.
 impl Router {
     pub(crate) fn connected(&mut self, now: Timestamp, max_lease: Duration, mark: Mark) {
+        let was_connected = self.connected_at != Timestamp::ZERO;
         self.connected_at = now;
+        let outage = self.protocol.outage().map_or(now, |(since, _)| since);
+        if self.is_down.is_some_and(|is_down| is_down) {
+            self.is_down = Some(false);
+            let outage = now.since(outage);
+            self.record(move |metrics| metrics.connected(outage, was_connected));
+        }
         self.protocol.set_mark(mark);
         self.protocol.connected(now, max_lease);
+        self.status_changed();
         if self.protocol.is_node() {
             self.effects.push(Effect::NodeConnected);
         }
@@ -398,6 +422,11 @@ impl Router {
         }
         self.look_again();
         self.protocol.disconnected(now, because);
+        self.status_changed();
+        if self.is_down == Some(false) {
+            self.is_down = Some(true);
+            self.record(LinkMetrics::disconnected);
+        }
     }
 
     pub(crate) fn incoming(&mut self, now: Timestamp, incoming: Incoming<ReplyTo>) {
@@ -405,7 +434,14 @@ impl Router {
             Incoming::Notification(notification) => self.protocol.notification(now, notification),
             Incoming::Reply(ReplyTo::Protocol(id), reply) => {
                 if let Ok(Reply::Acquire(AcquireReply::Busy(busy))) = &reply {
-                    self.note_grace(now, &busy.blocked_by, busy.left);
+                    let reason = match busy.blocked_by {
+                        BlockedBy::DataLoss => Some(PauseReason::DataLoss),
+                        BlockedBy::Failover => Some(PauseReason::Failover),
+                        BlockedBy::Holder(_) | BlockedBy::KeyConflict => None,
+                    };
+                    if let Some(reason) = reason {
+                        self.paused(now, reason, busy.left);
+                    }
                 }
                 self.protocol.reply(now, id, reply);
             }
@@ -503,26 +539,76 @@ impl Router {
         self.protocol.adopt(now, requests);
     }
 
-    /// Logs why the server grants nothing to anybody.
-    fn note_grace(&mut self, now: Timestamp, why: &BlockedBy, left: Option<Duration>) {
-        let (topic, event): (_, fn(_)) = match why {
-            BlockedBy::DataLoss => (LogTopic::DataLoss, observe::data_lost),
-            BlockedBy::Failover => (LogTopic::Failover, observe::failed_over),
-            BlockedBy::Holder(_) | BlockedBy::KeyConflict => return,
+    /// The server grants nothing to anybody.
+    pub(crate) fn paused(&mut self, now: Timestamp, reason: PauseReason, left: Option<Duration>) {
+        let (topic, event): (_, fn(_)) = match reason {
+            PauseReason::DataLoss => (LogTopic::DataLoss, observe::data_lost),
+            PauseReason::Failover => (LogTopic::Failover, observe::failed_over),
         };
         if self.should_log(now, topic) {
             self.after(move || event(left));
         }
+        let Some(until) = left.map(|left| now.plus(left)) else { return };
+        let is_known = self.pause.is_some_and(|(end, known)| {
+            known == reason && until.since(end).max(end.since(until)) < SAME_PAUSE
+        });
+        if !is_known {
+            self.pause = Some((until, reason));
+            self.status_changed();
+            self.record(move |metrics| metrics.paused(until.since(now)));
+        }
+    }
+
+    /// The pause is over, if there was one.
+    fn resumed(&mut self) {
+        if self.pause.take().is_some() {
+            self.status_changed();
+        }
+    }
+
+    /// Until when the server grants nothing to anybody, as far as is known, and why.
+    pub(crate) fn pause(&self) -> Option<(Timestamp, PauseReason)> {
+        self.pause
+    }
+
+    /// Starts to count the connection in metrics.
+    pub(crate) fn opened(&mut self) {
+        let is_down = self.protocol.outage().is_some();
+        self.is_down = Some(is_down);
+        self.record(move |metrics| metrics.opened(is_down));
+    }
+
+    /// No connection is made any more.
+    pub(crate) fn closed(&mut self) {
+        if self.is_down.take() == Some(true) {
+            self.record(LinkMetrics::closed);
+        }
+        self.status_changed();
+    }
+
+    fn record(&mut self, record: impl FnOnce(&LinkMetrics) + Send + 'static) {
+        let metrics = self.metrics.clone();
+        self.after(move || record(&metrics));
+    }
+
+    /// Wakes those who watch the status.
+    pub(crate) fn status_changed(&mut self) {
+        let changes = self.changes.clone();
+        self.after(move || changes.send_replace(()));
     }
 
     /// When [`Self::tick`] is needed.
     pub(crate) fn due(&self) -> Option<Timestamp> {
         let timer = self.timers.first_key_value().map(|(&(at, _), _)| at);
-        [self.protocol.next_tick(), timer].into_iter().flatten().min()
+        let resumes_at = self.pause.map(|(until, _)| until);
+        [self.protocol.next_tick(), timer, resumes_at].into_iter().flatten().min()
     }
 
     pub(crate) fn tick(&mut self, now: Timestamp) {
         self.protocol.tick(now);
+        if self.pause.is_some_and(|(until, _)| until <= now) {
+            self.resumed();
+        }
         while let Some(entry) = self.timers.first_entry()
             && entry.key().0 <= now
         {
@@ -770,6 +856,10 @@ impl Router {
     }
 
     fn granted(&mut self, now: Timestamp, id: RequestId, grant: Grant, valid_until: Timestamp) {
+        // Each slot of a cluster has its own pause.
+        if !self.protocol.is_node() {
+            self.resumed();
+        }
         match self.queues.get(&id).cloned() {
             Some(queue) => self.effects.push(Effect::Granted { queue, id, grant, valid_until }),
             None => self.protocol.release(now, id),

@@ -9,7 +9,7 @@ use crate::backend::redis::cluster::topology::Topology;
 use crate::backend::server::{Connection, SimulatedPipe};
 use crate::backend::{ConnectError, Incoming};
 use crate::link::Link;
-use crate::link::effect::ReplyTo;
+use crate::link::effect::{ReplyTo, StatusChanges};
 use crate::link::fleet::Fleet;
 use crate::link::handle::LinkHandle;
 use crate::link::state::LinkState;
@@ -20,6 +20,7 @@ use crate::protocol::request::CommandError;
 use crate::protocol::timing::Timing;
 use crate::types::fence::Fence;
 use crate::types::time::{self, Timestamp};
+use crate::user_code::metrics::LinkMetrics;
 use crate::wire::command::Command;
 use crate::wire::keyspace::Keyspace;
 use crate::wire::reply::{Notification, Reply};
@@ -45,7 +46,7 @@ impl SimulatedLink {
     }
 
     fn of(protocol: Protocol, inbox: String) -> (Self, LinkHandle) {
-        let handle = LinkHandle::of(protocol, inbox);
+        let handle = LinkHandle::of(protocol, inbox, StatusChanges::default(), LinkMetrics::of(""));
         let handle = handle.expect("two descriptors for signals");
         let link = Arc::clone(handle.link());
         // The simulation connects by itself.

@@ -11,8 +11,9 @@ use crate::link::effect::{Effect, ReplyTo};
 use crate::link::keeper::{KeeperPlan, KeeperState, KeeperWait};
 use crate::link::role::{GRACE, Keeper, Role};
 use crate::link::router::{LogTopic, Router};
-use crate::protocol::request::CommandError;
+use crate::protocol::request::{CommandError, Failure};
 use crate::protocol::timing::CONFIRM_DELAY;
+use crate::types::pause::{GrantPause, PauseReason};
 use crate::types::text::words;
 use crate::types::time::Timestamp;
 use crate::user_code;
@@ -23,6 +24,17 @@ const NAP: Duration = CONFIRM_DELAY.saturating_sub(Duration::from_millis(10));
 
 /// How many effects a thread carries out before it looks what else is to be done.
 pub(crate) const SOME_EFFECTS: usize = 256;
+
+/// What a manager's status shows of one link.
+#[derive(Clone, Debug)]
+pub(crate) struct LinkStatus {
+    /// The address of the server, if it has one and is connected.
+    pub(crate) address: Option<String>,
+    /// For how long there has been no connection, and why.
+    pub(crate) outage: Option<(Duration, String)>,
+    /// Until when the server grants nothing to anybody, and why.
+    pub(crate) pause: Option<(Timestamp, PauseReason)>,
+}
 
 pub(crate) struct LinkState {
     router: Router,
@@ -111,6 +123,19 @@ impl LinkState {
         let connection = (self.connection.take(), self.spare.take());
         self.router.after(move || drop(connection));
         self.router.let_callers_go();
+        self.router.closed();
+    }
+
+    pub(crate) fn status(&self, now: Timestamp) -> LinkStatus {
+        let outage = self.router.protocol().outage().map(|(since, why)| {
+            let why = match why {
+                Failure::Unavailable(why) | Failure::Refused(why) => words(why),
+                _ => String::new(),
+            };
+            (now.since(since), why)
+        });
+        let address = self.connection.as_ref().and_then(Connection::address).map(str::to_owned);
+        LinkStatus { address, outage, pause: self.router.pause().filter(|&(end, _)| end > now) }
     }
 
     /// When the keeper has something to do: what is due, and what a reader has left unsent.
@@ -300,6 +325,9 @@ impl LinkState {
         self.connected_before = true;
         self.router.online_replicas(now, connection.online_replicas());
         self.router.connected(now, connection.max_lease(), connection.mark());
+        if let Some(&GrantPause { left, reason }) = connection.pause() {
+            self.router.paused(now, reason, Some(left));
+        }
         self.connection = Some(connection);
         // Those who wait already have not asked who reads.
         self.role.ask_keeper();

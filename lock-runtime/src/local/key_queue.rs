@@ -20,6 +20,7 @@ use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -40,6 +41,7 @@ use crate::types::owner_info::{HolderInfo, OwnerInfo, ProcessInfo};
 use crate::types::replicas::{Confirm, Replicas};
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Nanos, Timestamp};
+use crate::user_code::metrics::{LeaseMetrics, LockLabels, WaitMetrics};
 use crate::wire::keyspace::MAX_LISTED_WAITERS;
 use crate::wire::reply::{Grant, LockState, WaiterInfo};
 
@@ -101,6 +103,13 @@ pub trait IoHandle: Send + Sync {
     fn run(&self, key: &str);
 }
 
+/// How many calls of a manager wait, and how many sections run. Nothing is decided by it.
+#[derive(Debug, Default)]
+pub struct CallCounts {
+    pub waiting: AtomicUsize,
+    pub holds: AtomicUsize,
+}
+
 /// What the queues of a manager share.
 pub struct QueueContext {
     /// How often a lease is handed off while another process waits.
@@ -108,6 +117,10 @@ pub struct QueueContext {
     pub process: Arc<ProcessInfo>,
     /// What confirms the leases.
     pub replicas: Replicas,
+    /// Whether metrics have the rendered key as a label.
+    pub metrics_by_key: bool,
+    /// Of the manager.
+    pub counts: Arc<CallCounts>,
     pub io: Arc<dyn IoHandle>,
 }
 
@@ -271,6 +284,7 @@ pub struct WaitForTurn {
     sections_are_short: bool,
     /// Whether it has returned the outcome.
     is_over: bool,
+    metrics: WaitMetrics,
 }
 
 impl WaitForTurn {
@@ -313,6 +327,7 @@ impl Future for WaitForTurn {
 
 impl Drop for WaitForTurn {
     fn drop(&mut self) {
+        self.queue.context.counts.waiting.fetch_sub(1, Ordering::Relaxed);
         if !self.is_over {
             // First, so that its waker is not woken with the queue locked.
             self.receiver.close();
@@ -382,7 +397,7 @@ impl KeyQueue {
             return queue.join(params.alone());
         }
         let mut actions = Actions::none();
-        let wait = self.add_waiter(&mut state, params, &mut actions);
+        let mut wait = self.add_waiter(&mut state, params, &mut actions);
         if let Some(lease) = &state.lease {
             lease.mark_contended();
         }
@@ -390,6 +405,7 @@ impl KeyQueue {
             self.schedule_section_check(&mut state, params.since);
         }
         self.apply_and_deliver(state, actions);
+        wait.metrics.begin(self.labels(&params));
         Some(wait)
     }
 
@@ -400,10 +416,11 @@ impl KeyQueue {
     ) -> (WaitForTurn, RequestParams) {
         let mut actions = Actions::none();
         let mut state = self.state();
-        let wait = self.add_waiter(&mut state, params, &mut actions);
+        let mut wait = self.add_waiter(&mut state, params, &mut actions);
         // It has no waker yet.
         let _ = state.queue.first_sender().and_then(GrantSender::ask);
         drop(state);
+        wait.metrics.begin(self.labels(&params));
         (wait, self.request(&actions.acquire.expect("the first waiter of a queue has a request")))
     }
 
@@ -416,8 +433,10 @@ impl KeyQueue {
         let (sender, receiver) = grant_channel();
         let waiter_id = state.queue.join(params.since, params, sender, actions);
         let sections_are_short = state.queue.has_short_sections();
+        self.context.counts.waiting.fetch_add(1, Ordering::Relaxed);
         let queue = Arc::clone(self);
-        WaitForTurn { receiver, waiter_id, queue, sections_are_short, is_over: false }
+        let metrics = WaitMetrics::new();
+        WaitForTurn { receiver, waiter_id, queue, sections_are_short, is_over: false, metrics }
     }
 
     /// The server granted a request. The caller delivers the result.
@@ -680,7 +699,15 @@ impl KeyQueue {
         let min_hold = Duration::from_millis(params.terms.min_hold_ms.into());
         let keep_until = (!min_hold.is_zero()).then(|| since.plus(min_hold));
         let me = self.me.upgrade()?;
-        let (lease, lease_ref) = Lease::granted(key, fence, id, valid_until, keep_until, me);
+        let metrics = LeaseMetrics::new(
+            self.labels(&params),
+            params.since,
+            since,
+            state.queue.was_handed_off(),
+        );
+        let (lease, lease_ref) =
+            Lease::granted(key, fence, id, valid_until, keep_until, me, metrics);
+        self.context.counts.holds.fetch_add(1, Ordering::Relaxed);
         lease.raise_ttl(params.terms.ttl.get());
         if state.queue.is_contended() {
             lease.start_contended();
@@ -706,6 +733,11 @@ impl KeyQueue {
             confirm: self.confirm(&params),
             owner: self.owner_info(&params),
         }
+    }
+
+    fn labels(&self, params: &AcquireParams) -> LockLabels {
+        let key = self.context.metrics_by_key.then_some(&*self.key);
+        LockLabels::of(params.call_site, params.label, key)
     }
 
     fn confirm(&self, params: &AcquireParams) -> Option<Confirm> {
@@ -752,6 +784,7 @@ impl KeyQueueState {
 
 impl LeaseBackend for KeyQueue {
     fn release(&self, id: RequestId, fence: Fence) {
+        self.context.counts.holds.fetch_sub(1, Ordering::Relaxed);
         let (mut state, mut actions) = (self.state(), Actions::none());
         state.drop_lease(fence);
         state.queue.released(time::now(), id, fence, &mut actions);
@@ -759,6 +792,7 @@ impl LeaseBackend for KeyQueue {
     }
 
     fn release_and_confirm(&self, id: RequestId, fence: Fence) -> Answer<ReleaseOutcome> {
+        self.context.counts.holds.fetch_sub(1, Ordering::Relaxed);
         let (mut state, mut actions) = (self.state(), Actions::none());
         state.drop_lease(fence);
         let confirmation = self.context.io.release_and_confirm(&self.key, id);

@@ -29,6 +29,7 @@ use crate::types::replicas::Replicas;
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
 use crate::user_code;
+use crate::user_code::metrics::LeaseMetrics;
 
 /// A future of the server's answer; nothing if there is none.
 pub type Answer<T> = Pin<Box<dyn Future<Output = Option<T>> + Send>>;
@@ -69,6 +70,7 @@ pub struct Lease {
     fence: Fence,
     id: RequestId,
     backend: Arc<dyn LeaseBackend>,
+    pub(crate) metrics: LeaseMetrics,
     /// How many sections and shared holds refer to it. Zero is final.
     refs: AtomicUsize,
     /// The longest ttl that a section asked for, in nanoseconds.
@@ -119,12 +121,14 @@ impl Lease {
         valid_until: Timestamp,
         keep_until: Option<Timestamp>,
         backend: Arc<dyn LeaseBackend>,
+        metrics: LeaseMetrics,
     ) -> (Arc<Self>, LeaseRef) {
         let lease = Arc::new(Self {
             key,
             fence,
             id,
             backend,
+            metrics,
             refs: AtomicUsize::new(1),
             ttl: AtomicU64::new(0),
             keep_until,
@@ -151,15 +155,30 @@ impl Lease {
 
     /// Gives a reference back. The last one releases the lock, without waiting for the server.
     pub fn release(&self) {
+        self.record_expiry();
         if self.refs.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.backend.release(self.id, self.fence);
+            self.metrics.released();
         }
     }
 
     /// The same. The last one gets the answer whether the lease was valid until then.
     pub fn release_and_confirm(&self) -> Option<Answer<ReleaseOutcome>> {
+        self.record_expiry();
         let last = self.refs.fetch_sub(1, Ordering::AcqRel) == 1;
-        last.then(|| self.backend.release_and_confirm(self.id, self.fence))
+        last.then(|| {
+            let answer = self.backend.release_and_confirm(self.id, self.fence);
+            self.metrics.released();
+            answer
+        })
+    }
+
+    /// The link does not report the loss of a lease that is released right after its deadline, as
+    /// after a process was suspended.
+    fn record_expiry(&self) {
+        if cfg!(feature = "metrics") && self.until_deadline().is_zero() {
+            self.metrics.lost(self.loss().unwrap_or(Loss::Expired).kind());
+        }
     }
 
     /// The section begins: from now on its key is kept for `min_hold`.
@@ -316,12 +335,14 @@ impl Lease {
     }
 
     pub fn mark_lost(&self, loss: Loss) {
+        let kind = loss.kind();
         let mut watchers = self.watchers();
         watchers.rare().loss = Some(loss);
         self.lost.store(true, Ordering::Release);
         let woken = std::mem::take(&mut watchers.slots);
         drop(watchers);
         woken.into_iter().flatten().for_each(Waker::wake);
+        self.metrics.lost(kind);
     }
 
     /// Ready when the lease is lost. Otherwise the task is woken when the link reports a

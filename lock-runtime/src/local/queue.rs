@@ -346,6 +346,7 @@ impl<S> LocalQueue<S> {
             is_unheard: self.listens_late && !grant.contended,
             running: None,
             idle_until: now,
+            was_handed_off: false,
         };
         if std::mem::take(&mut self.pending_contended) || grant.contended {
             lease.mark_contended(now, self.max_handoffs);
@@ -490,6 +491,11 @@ impl<S> LocalQueue<S> {
     /// The section that runs.
     pub(super) fn running(&self) -> Option<&RunningSection> {
         self.lease.as_ref()?.running.as_ref()
+    }
+
+    /// Whether that is not the first one of its lease.
+    pub(super) fn was_handed_off(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.was_handed_off)
     }
 
     pub(super) fn lease_id(&self) -> Option<RequestId> {
@@ -738,6 +744,8 @@ struct ProcessLease {
     running: Option<RunningSection>,
     /// Until when the lease is kept while no section runs.
     idle_until: Timestamp,
+    /// The section that runs is not the first one.
+    was_handed_off: bool,
 }
 
 /// What others see of the section that runs.
@@ -789,6 +797,7 @@ impl ProcessLease {
 
     /// Counts a handoff. Returns the id if the link has to record it.
     fn record_handoff(&mut self) -> Option<RequestId> {
+        self.was_handed_off = true;
         self.handoffs_left = self.handoffs_left.map(|left| left.saturating_sub(1));
         let max_hold = self.terms.max_hold.filter(|max_hold| max_hold.get() < SHORT_MAX_HOLD);
         let is_unheard = std::mem::take(&mut self.is_unheard);

@@ -5,12 +5,13 @@ use std::panic::Location;
 
 use crate::acquire::multi::LockKeys;
 use crate::acquire::options::Options;
-use crate::acquire::{AcquireResult, Acquiring, SingleAcquire};
+use crate::acquire::{AcquireResult, Acquiring, Acquisition, SingleAcquire};
 use crate::api::global::with_global;
 use crate::api::manager::LockManager;
 use crate::error::LockError;
 use crate::owner::frameless::FramelessSection;
 use crate::types::owner_info::{CallSite, FunctionInfo};
+use crate::user_code::metrics::LockLabels;
 
 /// The compile-time data of an annotated function. The expansion contains one as a `static`.
 #[derive(Debug)]
@@ -72,16 +73,22 @@ impl CallSetup {
         let LockKeys::Single(key) = &self.keys else { return None };
         let (options, call_site) = (self.options(), self.call_site());
         let reenter = |manager: &LockManager| {
-            SingleAcquire { core: manager.core(), key, options, call_site }.reenter_innermost()
+            let call = SingleAcquire { core: manager.core(), key, options, call_site };
+            let section = call.reenter_innermost()?;
+            call.labels().reentered();
+            Some(section)
         };
         self.with_manager(reenter).ok().flatten()
     }
 
-    pub(crate) fn acquire(&self) -> Acquiring {
+    pub(crate) fn acquire(&self) -> Acquisition {
         let acquire = |manager: &LockManager| {
             self.keys.acquire(manager.core(), self.options(), self.call_site())
         };
-        self.with_manager(acquire).unwrap_or_else(Acquiring::failed)
+        self.with_manager(acquire).unwrap_or_else(|error| Acquisition {
+            acquiring: Acquiring::failed(error),
+            labels: LockLabels::of(self.call_site(), None, None),
+        })
     }
 
     /// Blocks this thread.

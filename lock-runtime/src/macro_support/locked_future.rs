@@ -8,7 +8,7 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use crate::acquire::{Acquiring, release, release_and_wait, release_frameless};
+use crate::acquire::{Acquisition, release, release_and_wait, release_frameless};
 use crate::error::LockError;
 use crate::macro_support::call_setup::CallSetup;
 use crate::macro_support::return_value::ErrorPolicy;
@@ -25,7 +25,7 @@ pub(crate) struct LockedCall<R, O, M: ReleaseMode> {
 
 enum CallState<K> {
     NotPolled(CallSetup),
-    Acquiring { acquiring: Acquiring, finish_when_lost: bool },
+    Acquiring { acquiring: Acquisition, finish_when_lost: bool },
     Running(OwnerScope<Section>),
     Releasing(Box<PendingRelease<K>>),
     Done,

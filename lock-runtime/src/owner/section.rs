@@ -28,10 +28,12 @@ impl Section {
         share: LeaseRef,
         call_site: CallSite,
     ) -> Self {
+        let lease = share.into_lease();
+        lease.metrics.begin();
         let frame = Frame {
             parent: here,
             manager,
-            lease: share.into_lease(),
+            lease,
             call_site,
             kind: FrameKind::Outermost,
             siblings: SiblingMutex::default(),

@@ -280,6 +280,12 @@ impl Protocol {
         request.map_or(Failure::NoReply, |request| request.blocked_by(&self.server))
     }
 
+    /// Since when there is no connection, and why.
+    #[must_use]
+    pub fn outage(&self) -> Option<(Timestamp, &Failure)> {
+        Some((self.server.down_since?, &self.server.why))
+    }
+
     /// Why the server is unreachable, if an attempt to connect has failed since the last
     /// connection.
     #[must_use]

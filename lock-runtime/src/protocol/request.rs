@@ -83,6 +83,19 @@ pub enum Loss {
 }
 
 impl Loss {
+    /// One word for it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::NotOnServer => "not_on_server",
+            Self::MaxHold => "max_hold",
+            Self::Shutdown => "shutdown",
+            Self::Panicked => "panicked",
+            Self::Refused(_) => "refused",
+            Self::ForceReleased => "force_released",
+        }
+    }
+
     pub fn reason(&self) -> &str {
         match self {
             Self::Expired => "no renewal was confirmed before its deadline",

@@ -7,5 +7,6 @@ pub(crate) mod owner_info;
 pub(crate) mod pause;
 pub(crate) mod replicas;
 pub(crate) mod request_id;
+pub(crate) mod server_kind;
 pub(crate) mod text;
 pub(crate) mod time;

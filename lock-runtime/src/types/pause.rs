@@ -31,6 +31,17 @@ pub enum PauseReason {
     DataLoss,
 }
 
+impl PauseReason {
+    /// By the letter that the scripts have for it.
+    pub(crate) fn of_kind(kind: &str) -> Option<Self> {
+        match kind {
+            "p" => Some(Self::Failover),
+            "l" => Some(Self::DataLoss),
+            _ => None,
+        }
+    }
+}
+
 /// `grants resume in 1.4s (failover)`
 impl fmt::Display for GrantPause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,17 +1,19 @@
-//! Calls code of users: `tracing` subscribers, wakers and callbacks. No other module does.
+//! Calls code of users: `tracing` subscribers, recorders of metrics, wakers and callbacks. No other
+//! module does.
 //!
 //! Such code may panic, block, take the library's locks or write to a full pipe. It must not stop
 //! the keeper of a link, which renews every lease of the process. So an I/O thread, as the keeper
-//! is one, has it called on helper threads, started on first use: one for events, one for wakers,
-//! one for callbacks. A caller that carries out what concerns others leaves such code to the
-//! keeper: see [`delegated`]. On any other thread it runs directly: that is the user's own thread.
-//! Panics are caught. (In a program built with `panic = "abort"` they end the program.)
+//! is one, has it called on helper threads, started on first use: one for events, one for metrics,
+//! one for wakers, one for callbacks. A caller that carries out what concerns others leaves such
+//! code to the keeper: see [`delegated`]. On any other thread it runs directly: that is the user's
+//! own thread. Panics are caught. (In a program built with `panic = "abort"` they end the program.)
 //!
 //! - Events: use [`event!`], not `tracing`'s macros. The queue of the helper thread is bounded.
 //!   Events that do not fit are dropped and counted, and a later event reports how many.
 //! - Wakers: store [`guarded_waker`] of a waker, and drop it with nothing locked.
 //! - Callbacks: use [`call`], or [`ask`] on a thread that may block.
 
+pub(crate) mod metrics;
 #[cfg(test)]
 mod tests;
 
@@ -138,6 +140,8 @@ struct Helpers {
     events: OnceCell<SyncSender<Job>>,
     /// Dropped events that were not reported yet.
     dropped: Arc<AtomicU64>,
+    #[cfg(feature = "metrics")]
+    metrics: OnceCell<Sender<Job>>,
     wakes: OnceCell<Sender<Job>>,
     calls: OnceCell<Sender<Job>>,
 }
@@ -242,6 +246,12 @@ impl Helpers {
         if !fits {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Not bounded: a gauge would be wrong from then on. Few metrics are recorded on an I/O thread.
+    #[cfg(feature = "metrics")]
+    fn record(&self, record: Job) {
+        post(&self.metrics, "distlock-metric", record);
     }
 
     /// Not bounded: no wake-up may be lost, and there are no more of them than wakers.

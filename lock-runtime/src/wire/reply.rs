@@ -455,11 +455,7 @@ fn inspection(answer: &RawReply) -> Option<LockState> {
     let mark = tokens.next().and_then(Mark::parse);
     let pause = tokens.next().zip(tokens.next());
     let pause = pause.and_then(|(kind, ms)| {
-        let reason = match kind {
-            "p" => PauseReason::Failover,
-            "l" => PauseReason::DataLoss,
-            _ => return None,
-        };
+        let reason = PauseReason::of_kind(kind)?;
         // One that is over ends with the next grant.
         let left = Duration::from_millis(ms.parse().ok()?);
         (!left.is_zero()).then_some(GrantPause { left, reason })

@@ -25,6 +25,7 @@ use crate::backend::redis::preflight::Facts;
 use crate::backend::redis::preflight::warn_of_hazards;
 use crate::protocol::connection::ConnectErrorKind;
 use crate::types::fence::Fence;
+use crate::types::pause::{GrantPause, PauseReason};
 use crate::types::request_id::RequestId;
 use crate::types::time::millis;
 use crate::wire::keyspace::{Keyspace, Mark};
@@ -44,6 +45,8 @@ struct Look {
     max_leases: [Duration; 2],
     mark: Mark,
     online_replicas: u32,
+    /// What is left of a wait that was begun before, and whether this master has begun it.
+    waits: Option<(Duration, bool)>,
     /// The tokens are open on this master, or under a name of another kind of value, of which an
     /// acquire complains.
     is_open: bool,
@@ -55,6 +58,10 @@ pub(crate) struct Prepared {
     pub(crate) max_lease: Duration,
     /// How many replicas of the server are online.
     pub(crate) online_replicas: u32,
+    /// The address of the server.
+    pub(crate) address: String,
+    /// Whether it grants nothing at first.
+    pub(crate) pause: Option<GrantPause>,
     /// To be sent first; nobody waits for the answers.
     pub(crate) announcement: Pipeline,
 }
@@ -119,7 +126,8 @@ impl<'a> Handshake<'a> {
                     return Ok(NextStep::Send(self.look()));
                 }
                 warn_of_hazards(look.info.as_deref());
-                Ok(self.done(&look))
+                let pause = answers.last().and_then(|opened| self.pause(&look, opened));
+                Ok(self.done(&look, pause))
             }
         }
     }
@@ -202,6 +210,8 @@ impl<'a> Handshake<'a> {
         let known = info.as_deref().and_then(Mark::from_info);
         let mark = known.or_else(|| tokens.as_ref().and_then(mark_of)).unwrap_or_default();
         let field = String::from_utf8_lossy(&mark.text()).into_owned();
+        let noted = tokens.as_ref().zip(seconds);
+        let waits = noted.and_then(|(tokens, now)| waits(tokens.get("w")?, &field, now));
         let is_open = tokens.is_none_or(|tokens| tokens.contains_key(&field));
         if seconds.is_some_and(|seconds| seconds < YEAR_2001) {
             let text = "the server's clock is before 2001; set it, because fencing tokens are \
@@ -211,7 +221,7 @@ impl<'a> Handshake<'a> {
         let online_replicas = info.as_deref().map_or(0, online_replicas);
         let max_leases =
             [LeaseStore::highest(&loaded), Duration::from_millis(stored.unwrap_or_default())];
-        Ok(Look { info, max_leases, mark, online_replicas, is_open })
+        Ok(Look { info, max_leases, mark, online_replicas, waits, is_open })
     }
 
     /// An error if this is a primary that this process has left for another. Only the replication
@@ -254,10 +264,28 @@ impl<'a> Handshake<'a> {
         commands
     }
 
+    /// The pause that opening the tokens has begun or found. `opened`: the answer to EXEC.
+    fn pause(&self, look: &Look, opened: &Value) -> Option<GrantPause> {
+        let Value::Array(answers) = opened else { return None };
+        let kind: String = from_redis_value(answers.first()?.clone()).ok()?;
+        let reason = PauseReason::of_kind(&kind)?;
+        let longest = match reason {
+            PauseReason::DataLoss => self.known(look),
+            PauseReason::Failover => self.params.failover_grace,
+        };
+        // Another master's wait is begun again, and not cut short.
+        let left = match look.waits {
+            Some((left, true)) => left,
+            Some((left, false)) => left.max(longest),
+            None => longest,
+        };
+        (!left.is_zero()).then_some(GrantPause { left, reason })
+    }
+
     /// Announces a longer lease to all processes, then to the server, before any call on this
     /// connection. Only once the counter is there: a server that refused to make it has no data to
     /// lose.
-    fn done(&self, look: &Look) -> NextStep {
+    fn done(&self, look: &Look, pause: Option<GrantPause>) -> NextStep {
         let max_lease = self.known(look);
         let mut announcement = redis::pipe();
         if look.max_leases.iter().any(|&lease| lease < max_lease) {
@@ -266,7 +294,8 @@ impl<'a> Handshake<'a> {
             });
         }
         let Look { mark, online_replicas, .. } = *look;
-        NextStep::Done(Prepared { mark, max_lease, online_replicas, announcement })
+        let address = self.address.addr().to_string();
+        NextStep::Done(Prepared { mark, max_lease, online_replicas, address, pause, announcement })
     }
 }
 
@@ -290,6 +319,18 @@ fn check_confirms(user: &str, info: Option<&str>, waited: Value) -> Result<(), O
 fn mark_of(tokens: &BTreeMap<String, String>) -> Option<Mark> {
     let waiting = tokens.get("w").and_then(|waits| Mark::parse(waits.split(' ').next()?));
     waiting.or_else(|| tokens.keys().find_map(|field| Mark::parse(field)))
+}
+
+/// What is left at `now`, in seconds, of a wait that is noted with the tokens, and whether the
+/// master with this mark has begun it.
+fn waits(noted: &str, mark: &str, now: i64) -> Option<(Duration, bool)> {
+    let mut words = noted.split(' ');
+    let is_own = words.next()? == mark;
+    words.next()?;
+    let since = Duration::from_micros(words.next()?.parse().ok()?);
+    let bound = Duration::from_millis(words.next()?.parse().ok()?);
+    let now = Duration::from_secs(u64::try_from(now).ok()?);
+    Some(((since + bound).saturating_sub(now), is_own))
 }
 
 pub(crate) fn hello(settings: &RedisConnectionInfo) -> Pipeline {

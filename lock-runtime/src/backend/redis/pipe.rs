@@ -25,6 +25,7 @@ use crate::backend::redis::sentinel::Confirmation;
 use crate::backend::redis::transport::Transport;
 use crate::backend::socket::Stream;
 use crate::protocol::request::CommandError;
+use crate::types::pause::GrantPause;
 use crate::types::time::{Timestamp, millis};
 use crate::wire::command::{Command, MAX_BATCH};
 use crate::wire::keyspace::{Mark, SMALL_FENCE_RANGE};
@@ -46,6 +47,10 @@ pub(crate) struct RedisPipe<T> {
     /// The longest lease: a server that lost its scripts gets it again with them.
     max_lease: Duration,
     online_replicas: u32,
+    /// Of the server.
+    address: String,
+    /// Whether it granted nothing at first.
+    pause: Option<GrantPause>,
     /// Of the server as the primary, by its Sentinels.
     confirmation: Option<Arc<Confirmation>>,
     /// Commands that the next flush encodes: those that have come together go together.
@@ -94,17 +99,19 @@ impl<T> RedisPipe<T> {
         reader: ReplyReader,
         inbox: String,
         lease_store: Arc<LeaseStore>,
-        &Prepared { mark, max_lease, online_replicas, .. }: &Prepared,
+        Prepared { mark, max_lease, online_replicas, address, pause, .. }: &Prepared,
         confirmation: Option<Arc<Confirmation>>,
     ) -> Self {
         Self {
             transport,
             reader,
             inbox,
-            mark,
+            mark: *mark,
             lease_store,
-            max_lease,
-            online_replicas,
+            max_lease: *max_lease,
+            online_replicas: *online_replicas,
+            address: address.clone(),
+            pause: pause.clone(),
             confirmation,
             collected: Vec::new(),
             unsent: Vec::new(),
@@ -134,6 +141,14 @@ impl<T> RedisPipe<T> {
 
     pub(crate) fn mark(&self) -> Mark {
         self.mark
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn pause(&self) -> Option<&GrantPause> {
+        self.pause.as_ref()
     }
 
     pub(crate) fn max_lease(&self) -> Duration {

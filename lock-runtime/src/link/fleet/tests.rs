@@ -6,6 +6,7 @@ use std::task::{Context, Waker};
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::*;
+use crate::link::effect::StatusChanges;
 use crate::link::role::Keeper;
 use crate::link::state::LinkState;
 use crate::local::key_queue::{QueueContext, QueueTable};
@@ -17,6 +18,7 @@ use crate::protocol::timing::Timing;
 use crate::types::owner_info::ProcessInfo;
 use crate::types::replicas::Replicas;
 use crate::types::time;
+use crate::user_code::metrics::LinkMetrics;
 
 const TTL: Duration = Duration::from_secs(30);
 
@@ -38,6 +40,8 @@ impl World {
             max_handoffs: 8,
             process: Arc::new(ProcessInfo::of_this_process()),
             replicas: Replicas::None,
+            metrics_by_key: false,
+            counts: Arc::default(),
             io: Arc::clone(&fleet) as Arc<dyn IoHandle>,
         });
         Self { fleet, queues, context }
@@ -65,7 +69,9 @@ impl World {
 fn link(context: &NodeContext) -> LinkHandle {
     let inbox = "lock:inbox:process".to_owned();
     let protocol = Protocol::new(time::now(), Timing::default(), inbox.clone(), TTL);
-    LinkHandle::of(protocol.of_node(context.clone()), inbox).expect("two signals")
+    let changes = StatusChanges::default();
+    let (protocol, metrics) = (protocol.of_node(context.clone()), LinkMetrics::of(""));
+    LinkHandle::of(protocol, inbox, changes, metrics).expect("two signals")
 }
 
 fn node(port: u16) -> NodeAddress {

@@ -20,6 +20,7 @@ use crate::protocol::node::NodeContext;
 use crate::types::environment::thread;
 use crate::types::time::{self, Timestamp};
 use crate::user_code;
+use crate::user_code::metrics::LinkMetrics;
 
 /// The longest that one discovery may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -128,12 +129,18 @@ impl TopologyWatch {
         heard: &Heard,
     ) -> Result<(), ConnectError> {
         let doubted = fleet.follow_redirects(&mut found, heard);
+        let before = fleet.addresses();
         let applied = fleet.apply(&found, &heard.guests(), &doubted, &mut |node| {
-            let (link, slot) = (self.setup.link()?, found.slot_of(node));
+            let metrics = LinkMetrics::of(&node.to_string());
+            let link = Setup { metrics, ..self.setup.clone() }.link()?;
+            let slot = found.slot_of(node);
             link.link().submit(|router, _| router.set_first_slot(slot));
             link.keep(Some(Arc::new(self.discovery.server_of(node))))?;
             Ok(link)
         });
+        if fleet.addresses() != before {
+            self.setup.changes.send_replace(());
+        }
         applied.map_err(|error| ConnectError {
             text: format!("no link for a node of the cluster could be opened: {error}"),
             kind: ConnectErrorKind::Unreachable,

@@ -42,6 +42,8 @@ fn the_timers_of_a_queue_are_cancelled_with_it() {
         max_handoffs: 8,
         process,
         replicas: Replicas::None,
+        metrics_by_key: false,
+        counts: Arc::default(),
         io: link.io_handle(),
     });
     let params = AcquireParams::with_ttl(TTL);

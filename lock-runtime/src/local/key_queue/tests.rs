@@ -93,7 +93,9 @@ impl FakeIo {
 fn context(letters: &Arc<FakeIo>) -> QueueContext {
     let io = Arc::clone(letters) as Arc<dyn IoHandle>;
     let process = Arc::new(ProcessInfo::of_this_process());
-    QueueContext { max_handoffs: 8, process, replicas: Replicas::None, io }
+    let counts = Arc::default();
+    let (max_handoffs, replicas, metrics_by_key) = (8, Replicas::None, false);
+    QueueContext { max_handoffs, process, replicas, metrics_by_key, counts, io }
 }
 
 #[track_caller]

@@ -64,6 +64,8 @@ impl Process {
             max_handoffs: MAX_HANDOFFS,
             process,
             replicas: Replicas::None,
+            metrics_by_key: false,
+            counts: Arc::default(),
             io: Arc::clone(&mailbox) as Arc<dyn IoHandle>,
         });
         let checker = SectionChecker::new(Arc::clone(requests));

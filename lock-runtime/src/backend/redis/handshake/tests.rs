@@ -108,3 +108,14 @@ fn a_primary_that_was_left_is_refused_by_its_replication_id() {
     assert!(accepts("run_id:00000007abc\r\n"), "it stays the same when a server is promoted again");
     assert!(handshake.check_not_left(None).is_ok());
 }
+
+#[test]
+fn what_is_left_of_a_wait_is_counted_by_the_clock_of_the_server() {
+    let left = |noted: &str, now| waits(noted, "m1", now);
+    assert_eq!(left("m1 l 5000000 3000", 6), Some((Duration::from_secs(2), true)));
+    assert_eq!(left("m2 p 5000000 3000", 9), Some((Duration::ZERO, false)), "it is over");
+    for odd in ["", "m1 l", "m1 l x 3000", "m1 l 5000000 -1"] {
+        assert_eq!(left(odd, 6), None, "{odd}");
+    }
+    assert_eq!(left("m1 l 5000000 3000", -1), None);
+}

@@ -45,7 +45,8 @@ fn pipe(listener: &TcpListener, sharded: bool) -> RedisPipe<usize> {
     let received = ReceiveBuffer::default();
     let announcement = redis::pipe();
     let (mark, max_lease) = (Mark::default(), Duration::ZERO);
-    let ready = Prepared { mark, max_lease, online_replicas: 0, announcement };
+    let (address, pause) = (address.to_string(), None);
+    let ready = Prepared { mark, max_lease, online_replicas: 0, address, pause, announcement };
     let inbox = space().inbox("process");
     let (transport, reader) = (Transport::plain(stream), reader(sharded));
     RedisPipe::new(transport, received, reader, inbox, lease_store, &ready, None)
