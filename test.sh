@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The gate: format, lints, tests, documentation, packages and examples. Installs redis-server, tmux,
-# and strace on Linux, if they are missing. Needs a Rust toolchain (rustup's default profile).
+# prometheus, and strace on Linux, if they are missing. Needs a Rust toolchain (rustup's default
+# profile).
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -36,6 +37,14 @@ in_models() {
   for folder in loom promotion shuttle sim; do (cd "verification/models/$folder" && "$@"); done
 }
 
+# Not with the rest: the feature makes each hold larger, and other tests measure that.
+with_metrics() {
+  local command=$1
+  shift
+  cargo "$command" --quiet --package distlock --package distlock-runtime \
+    --features distlock/metrics "$@"
+}
+
 # Shares the dependencies that both workspaces build alike.
 in_compare() {
   local command=$1
@@ -65,6 +74,21 @@ if ! command -v tmux >/dev/null; then
   install_package tmux tmux >/dev/null || true
   command -v tmux >/dev/null || fail "tmux could not be installed: a test runs the command in it"
 fi
+if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null; then
+  say "installing prometheus"
+  # Debian's package would start a service: only its programs are used.
+  if command -v apt-get >/dev/null; then
+    as_root apt-get update >/dev/null || true
+    mkdir -p "$TARGET/prometheus"
+    (cd "$TARGET/prometheus" && apt-get download prometheus && dpkg -x prometheus_*.deb .) || true
+    PATH="$PATH:$TARGET/prometheus/usr/bin"
+  else
+    install_package prometheus prometheus >/dev/null || true
+  fi
+  command -v prometheus >/dev/null && command -v promtool >/dev/null ||
+    fail "prometheus could not be installed: put prometheus and promtool on the PATH, they check" \
+      "the metrics, the alert rules and the dashboard"
+fi
 
 say "format"
 cargo fmt --all --check
@@ -76,11 +100,14 @@ cargo xtask tidy
 
 say "lints"
 cargo clippy --workspace --all-targets --quiet -- -D warnings
+with_metrics clippy --all-targets -- -D warnings
 in_compare clippy --all-targets --quiet -- -D warnings
 in_models cargo clippy --all-targets --quiet -- -D warnings
 
 say "tests"
 cargo test --workspace --quiet --no-fail-fast
+with_metrics build --example observed
+with_metrics test --no-fail-fast --test metrics --test recorder --test prometheus
 in_compare test --quiet
 in_models cargo test --quiet
 
@@ -108,5 +135,6 @@ say "examples"
 "$TARGET/debug/examples/fenced_write"
 "$TARGET/debug/examples/cron"
 "$TARGET/debug/examples/transfer"
+"$TARGET/debug/examples/observed" --listen 127.0.0.1:0 --seconds 2
 
 say "passed"
