@@ -111,6 +111,38 @@
 
 #[doc = include_str!("../docs/attribute.md")]
 pub use distlock_macros::distributed_lock;
+/// Sets options for each [`distributed_lock`](macro@distributed_lock) inside an `impl`, a `trait`
+/// or a `mod`.
+///
+/// ```
+/// use distlock::{LockError, LockManager, distributed_lock, distributed_locks};
+///
+/// struct Shop {
+///     locks: LockManager,
+/// }
+///
+/// #[distributed_locks(prefix = "shop:", manager = self.locks, wait = "2s")]
+/// impl Shop {
+///     #[distributed_lock("item:{id}", hold = hold)]
+///     fn sell(&self, id: u32) -> Result<String, LockError> {
+///         Ok(hold.key().to_owned())
+///     }
+///
+///     #[distributed_lock("till", wait = "10s")]
+///     async fn close(&self) -> Result<(), LockError> {
+///         Ok(())
+///     }
+/// }
+///
+/// let shop = Shop { locks: LockManager::connect("memory://")? };
+/// assert_eq!(shop.sell(7)?, "shop:item:7");
+/// futures::executor::block_on(shop.close())?;
+/// # Ok::<(), LockError>(())
+/// ```
+///
+/// [Options for several functions](macro@distributed_lock#options-for-several-functions) has the
+/// details.
+pub use distlock_macros::distributed_locks;
 #[doc(hidden)]
 pub use distlock_runtime::__private;
 pub use distlock_runtime::redis;

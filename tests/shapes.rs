@@ -9,10 +9,13 @@ mod shapes {
     mod attributes;
     mod bodies;
     mod borrows;
+    mod busy;
     mod callbacks;
+    mod computed;
     mod context;
     mod control;
     mod conversions;
+    mod defaults;
     mod dispatch;
     mod futures;
     mod generics;

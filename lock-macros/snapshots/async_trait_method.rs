@@ -27,19 +27,23 @@ where
     Self: 'async_trait,
 {
     ::distlock::__private::Box::pin(async move {
-        let distlock_fn = {
-            static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-                ::core::module_path!(),
-                "sell",
-                "item:{item}",
-                ::distlock::__private::Options::DEFAULT,
+        return ({
+            let distlock_call = ::distlock::__private::call::<
+                Result<(), Error>,
+            >(
+                {
+                    static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                        ::core::module_path!(),
+                        "sell",
+                        "item:{item}",
+                        ::distlock::__private::Options::DEFAULT,
+                    );
+                    &LOCKED_FN
+                },
+                &[::core::format_args!("item:{item}")],
             );
-            &LOCKED_FN
-        };
-        let distlock_call = ::distlock::__private::call::<
-            Result<(), Error>,
-        >(distlock_fn, &[::core::format_args!("item:{item}")]);
-        return distlock_call
+            distlock_call
+        })
             .run_async(move || async move {
                 ::distlock::__private::make(|| -> ::core::pin::Pin<
                         Box<
@@ -50,6 +54,6 @@ where
                     > { Box::pin(async move { self.take(item).await }) })
                     .await
             })
-            .await;
+            .await
     })
 }

@@ -6,22 +6,26 @@ pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
 // ---- expands to ----
 
 pub async fn withdraw(from: u64, amount: u64) -> Result<(), BankError> {
-    let distlock_fn = {
-        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-            ::core::module_path!(),
-            "withdraw",
-            "account:{from}",
-            ::distlock::__private::Options {
-                wait: ::distlock::__private::milliseconds(5000),
-                ..::distlock::__private::Options::DEFAULT
+    return ({
+        let distlock_call = ::distlock::__private::call::<
+            Result<(), BankError>,
+        >(
+            {
+                static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                    ::core::module_path!(),
+                    "withdraw",
+                    "account:{from}",
+                    ::distlock::__private::Options {
+                        wait: ::distlock::__private::milliseconds(5000),
+                        ..::distlock::__private::Options::DEFAULT
+                    },
+                );
+                &LOCKED_FN
             },
+            &[::core::format_args!("account:{from}")],
         );
-        &LOCKED_FN
-    };
-    let distlock_call = ::distlock::__private::call::<
-        Result<(), BankError>,
-    >(distlock_fn, &[::core::format_args!("account:{from}")]);
-    return distlock_call
+        distlock_call
+    })
         .run_async_with_hold(move |hold| async move {
             if false {
                 return ::distlock::__private::never::<Result<(), BankError>>();

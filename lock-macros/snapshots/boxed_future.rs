@@ -9,25 +9,29 @@ fn name<'a>(
     id: &'a str,
 ) -> Pin<Box<dyn Future<Output = Result<u64, Error>> + Send + 'a>> {
     ::distlock::__private::Box::pin(async move {
-        let distlock_fn = {
-            static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-                ::core::module_path!(),
-                "name",
-                "name:{id}",
-                ::distlock::__private::Options::DEFAULT,
+        return ({
+            let distlock_call = ::distlock::__private::call::<
+                Result<u64, Error>,
+            >(
+                {
+                    static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                        ::core::module_path!(),
+                        "name",
+                        "name:{id}",
+                        ::distlock::__private::Options::DEFAULT,
+                    );
+                    &LOCKED_FN
+                },
+                &[::core::format_args!("name:{id}")],
             );
-            &LOCKED_FN
-        };
-        let distlock_call = ::distlock::__private::call::<
-            Result<u64, Error>,
-        >(distlock_fn, &[::core::format_args!("name:{id}")]);
-        return distlock_call
+            distlock_call
+        })
             .run_async_with_hold(move |hold| async move {
                 ::distlock::__private::make(|| -> Pin<
                         Box<dyn Future<Output = Result<u64, Error>> + Send + '_>,
                     > { Box::pin(async move { Ok(hold.fence()) }) })
                     .await
             })
-            .await;
+            .await
     })
 }

@@ -6,20 +6,24 @@ async fn open(&self) -> Result<(), Error> {
 // ---- expands to ----
 
 async fn open(&self) -> Result<(), Error> {
-    let distlock_fn = {
-        static LOCKED_FN: app::locks::__private::LockedFn = app::locks::__private::LockedFn::new(
-            ::core::module_path!(),
-            "open",
-            "shop",
-            app::locks::__private::Options::DEFAULT,
+    return ({
+        let mut distlock_call = app::locks::__private::call::<
+            Result<(), Error>,
+        >(
+            {
+                static LOCKED_FN: app::locks::__private::LockedFn = app::locks::__private::LockedFn::new(
+                    ::core::module_path!(),
+                    "open",
+                    "shop",
+                    app::locks::__private::Options::DEFAULT,
+                );
+                &LOCKED_FN
+            },
+            &[::core::format_args!("shop")],
         );
-        &LOCKED_FN
-    };
-    let mut distlock_call = app::locks::__private::call::<
-        Result<(), Error>,
-    >(distlock_fn, &[::core::format_args!("shop")]);
-    distlock_call.manager(&(self.locks));
-    return distlock_call
+        distlock_call.manager(&(self.locks));
+        distlock_call
+    })
         .run_async(move || async move {
             if false {
                 return app::locks::__private::never::<Result<(), Error>>();

@@ -22,19 +22,23 @@ where
     K: Display,
     T: Load<'b>,
 {
-    let distlock_fn = {
-        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-            ::core::module_path!(),
-            "first",
-            "{key}:{N}",
-            ::distlock::__private::Options::DEFAULT,
+    return ({
+        let distlock_call = ::distlock::__private::call::<
+            Result<(Cow<'a, [T]>, &'a T, T::Part<'b>, Box<dyn Fn(&'a T)>), Error>,
+        >(
+            {
+                static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                    ::core::module_path!(),
+                    "first",
+                    "{key}:{N}",
+                    ::distlock::__private::Options::DEFAULT,
+                );
+                &LOCKED_FN
+            },
+            &[::core::format_args!("{key}:{N}")],
         );
-        &LOCKED_FN
-    };
-    let distlock_call = ::distlock::__private::call::<
-        Result<(Cow<'a, [T]>, &'a T, T::Part<'b>, Box<dyn Fn(&'a T)>), Error>,
-    >(distlock_fn, &[::core::format_args!("{key}:{N}")]);
-    return distlock_call
+        distlock_call
+    })
         .run(|| -> Result<(Cow<'a, [T]>, &'a T, T::Part<'b>, Box<dyn Fn(&'a T)>), Error> {
             rest.pair(key, items)
         });

@@ -6,32 +6,33 @@ async fn sell(&self) -> Answer {
 // ---- expands to ----
 
 async fn sell(&self) -> Answer {
-    let distlock_fn = {
-        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-            ::core::module_path!(),
-            "sell",
-            "shop:{id}, shop:{id}:till:{till}, audit",
-            ::distlock::__private::Options::DEFAULT,
-        );
-        &LOCKED_FN
-    };
-    let distlock_call = match (&(self.id), &(next().await)) {
-        (distlock_key_id, distlock_key_till) => {
-            ::distlock::__private::try_call(
-                distlock_fn,
-                &[
-                    ::core::format_args!("shop:{id}", id = * distlock_key_id),
-                    ::core::format_args!(
-                        "shop:{id}:till:{till}", id = * distlock_key_id, till = *
-                        distlock_key_till
-                    ),
-                    ::core::format_args!("audit"),
-                ],
-            )
-        }
-    };
     return ::distlock::__private::handle(
-        distlock_call
+        ({
+            let distlock_call = match (&(self.id), &(next().await)) {
+                (distlock_key_id, distlock_key_till) => {
+                    ::distlock::__private::try_call(
+                        {
+                            static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                                ::core::module_path!(),
+                                "sell",
+                                "shop:{id}, shop:{id}:till:{till}, audit",
+                                ::distlock::__private::Options::DEFAULT,
+                            );
+                            &LOCKED_FN
+                        },
+                        &[
+                            ::core::format_args!("shop:{id}", id = * distlock_key_id),
+                            ::core::format_args!(
+                                "shop:{id}:till:{till}", id = * distlock_key_id, till = *
+                                distlock_key_till
+                            ),
+                            ::core::format_args!("audit"),
+                        ],
+                    )
+                }
+            };
+            distlock_call
+        })
             .run_async_with_hold(move |last| async move {
                 if false {
                     return ::distlock::__private::never::<Answer>();

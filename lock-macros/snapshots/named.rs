@@ -7,18 +7,20 @@ fn shop(id: u64) -> Shop {
 
 fn shop(id: u64) -> Shop {
     ::distlock::__private::return_probe::<Shop>().distlock_is_not_a_future();
-    let distlock_fn = {
-        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-            ::core::module_path!(),
-            "shop",
-            "shop:{id}",
-            ::distlock::__private::Options::DEFAULT,
+    return ({
+        let distlock_call = ::distlock::__private::call_or_panic(
+            {
+                static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                    ::core::module_path!(),
+                    "shop",
+                    "shop:{id}",
+                    ::distlock::__private::Options::DEFAULT,
+                );
+                &LOCKED_FN
+            },
+            &[::core::format_args!("shop:{id}")],
         );
-        &LOCKED_FN
-    };
-    let distlock_call = ::distlock::__private::call_or_panic(
-        distlock_fn,
-        &[::core::format_args!("shop:{id}")],
-    );
-    return distlock_call.run(|| -> Shop { Shop::open(id) });
+        distlock_call
+    })
+        .run(|| -> Shop { Shop::open(id) });
 }

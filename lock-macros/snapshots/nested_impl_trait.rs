@@ -6,19 +6,23 @@ async fn numbers() -> Result<impl Iterator<Item = impl Debug>, Error> {
 // ---- expands to ----
 
 async fn numbers() -> Result<impl Iterator<Item = impl Debug>, Error> {
-    let distlock_fn = {
-        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-            ::core::module_path!(),
-            "numbers",
-            "numbers",
-            ::distlock::__private::Options::DEFAULT,
+    return ({
+        let distlock_call = ::distlock::__private::call::<
+            Result<_, Error>,
+        >(
+            {
+                static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                    ::core::module_path!(),
+                    "numbers",
+                    "numbers",
+                    ::distlock::__private::Options::DEFAULT,
+                );
+                &LOCKED_FN
+            },
+            &[::core::format_args!("numbers")],
         );
-        &LOCKED_FN
-    };
-    let distlock_call = ::distlock::__private::call::<
-        Result<_, Error>,
-    >(distlock_fn, &[::core::format_args!("numbers")]);
-    return distlock_call
+        distlock_call
+    })
         .run_async(move || async move {
             if false {
                 return ::distlock::__private::never::<Result<_, Error>>();

@@ -8,20 +8,21 @@ async fn lead() -> ! {
 // ---- expands to ----
 
 async fn lead() -> ! {
-    let distlock_fn = {
-        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-            ::core::module_path!(),
-            "lead",
-            "leader",
-            ::distlock::__private::Options::DEFAULT,
+    ({
+        let distlock_call = ::distlock::__private::call_or_panic(
+            {
+                static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                    ::core::module_path!(),
+                    "lead",
+                    "leader",
+                    ::distlock::__private::Options::DEFAULT,
+                );
+                &LOCKED_FN
+            },
+            &[::core::format_args!("leader")],
         );
-        &LOCKED_FN
-    };
-    let distlock_call = ::distlock::__private::call_or_panic(
-        distlock_fn,
-        &[::core::format_args!("leader")],
-    );
-    distlock_call
+        distlock_call
+    })
         .run_async(move || async move {
             ({
                 loop {

@@ -6,18 +6,20 @@ fn tick() {
 // ---- expands to ----
 
 fn tick() {
-    let distlock_fn = {
-        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-            ::core::module_path!(),
-            "tick",
-            "tick",
-            ::distlock::__private::Options::DEFAULT,
+    ({
+        let distlock_call = ::distlock::__private::call_or_panic(
+            {
+                static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                    ::core::module_path!(),
+                    "tick",
+                    "tick",
+                    ::distlock::__private::Options::DEFAULT,
+                );
+                &LOCKED_FN
+            },
+            &[::core::format_args!("tick")],
         );
-        &LOCKED_FN
-    };
-    let distlock_call = ::distlock::__private::call_or_panic(
-        distlock_fn,
-        &[::core::format_args!("tick")],
-    );
-    distlock_call.run(|| -> () { step() })
+        distlock_call
+    })
+        .run(|| -> () { step() })
 }

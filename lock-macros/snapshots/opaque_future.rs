@@ -8,23 +8,27 @@ fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
 fn name(&self) -> impl Future<Output = Result<String, Error>> + Send {
     const _: () = ();
     async move {
-        let distlock_fn = {
-            static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-                ::core::module_path!(),
-                "name",
-                "name:{}",
-                ::distlock::__private::Options::DEFAULT,
+        return ({
+            let distlock_call = ::distlock::__private::call::<
+                Result<String, Error>,
+            >(
+                {
+                    static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                        ::core::module_path!(),
+                        "name",
+                        "name:{}",
+                        ::distlock::__private::Options::DEFAULT,
+                    );
+                    &LOCKED_FN
+                },
+                &[::core::format_args!("name:{}", self.id)],
             );
-            &LOCKED_FN
-        };
-        let distlock_call = ::distlock::__private::call::<
-            Result<String, Error>,
-        >(distlock_fn, &[::core::format_args!("name:{}", self.id)]);
-        return distlock_call
+            distlock_call
+        })
             .run_async(move || async move {
                 ::distlock::__private::make(|| { async move { self.read().await } })
                     .await
             })
-            .await;
+            .await
     }
 }

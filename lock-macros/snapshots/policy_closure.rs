@@ -6,21 +6,22 @@ async fn count() -> String {
 // ---- expands to ----
 
 async fn count() -> String {
-    let distlock_fn = {
-        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-            ::core::module_path!(),
-            "count",
-            "counter",
-            ::distlock::__private::Options::DEFAULT,
-        );
-        &LOCKED_FN
-    };
-    let distlock_call = ::distlock::__private::try_call(
-        distlock_fn,
-        &[::core::format_args!("counter")],
-    );
     return ::distlock::__private::handle(
-        distlock_call
+        ({
+            let distlock_call = ::distlock::__private::try_call(
+                {
+                    static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                        ::core::module_path!(),
+                        "count",
+                        "counter",
+                        ::distlock::__private::Options::DEFAULT,
+                    );
+                    &LOCKED_FN
+                },
+                &[::core::format_args!("counter")],
+            );
+            distlock_call
+        })
             .run_async(move || async move {
                 if false {
                     return ::distlock::__private::never::<String>();

@@ -6,18 +6,20 @@ fn numbers() -> impl Iterator<Item = u32> {
 // ---- expands to ----
 
 fn numbers() -> impl Iterator<Item = u32> {
-    let distlock_fn = {
-        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-            ::core::module_path!(),
-            "numbers",
-            "numbers",
-            ::distlock::__private::Options::DEFAULT,
+    return ({
+        let distlock_call = ::distlock::__private::call_or_panic(
+            {
+                static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                    ::core::module_path!(),
+                    "numbers",
+                    "numbers",
+                    ::distlock::__private::Options::DEFAULT,
+                );
+                &LOCKED_FN
+            },
+            &[::core::format_args!("numbers")],
         );
-        &LOCKED_FN
-    };
-    let distlock_call = ::distlock::__private::call_or_panic(
-        distlock_fn,
-        &[::core::format_args!("numbers")],
-    );
-    return distlock_call.run(|| { 0..3 });
+        distlock_call
+    })
+        .run(|| { 0..3 });
 }

@@ -7,22 +7,26 @@ fn name(id: u64) -> impl Future<Output = Result<String, Error>> + Unpin {
 
 fn name(id: u64) -> impl Future<Output = Result<String, Error>> + Unpin {
     ::distlock::__private::Box::pin(async move {
-        let distlock_fn = {
-            static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-                ::core::module_path!(),
-                "name",
-                "name:{id}",
-                ::distlock::__private::Options::DEFAULT,
+        return ({
+            let distlock_call = ::distlock::__private::call::<
+                Result<String, Error>,
+            >(
+                {
+                    static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                        ::core::module_path!(),
+                        "name",
+                        "name:{id}",
+                        ::distlock::__private::Options::DEFAULT,
+                    );
+                    &LOCKED_FN
+                },
+                &[::core::format_args!("name:{id}")],
             );
-            &LOCKED_FN
-        };
-        let distlock_call = ::distlock::__private::call::<
-            Result<String, Error>,
-        >(distlock_fn, &[::core::format_args!("name:{id}")]);
-        return distlock_call
+            distlock_call
+        })
             .run_async(move || async move {
                 ::distlock::__private::make(|| { ready(Ok(id.to_string())) }).await
             })
-            .await;
+            .await
     })
 }

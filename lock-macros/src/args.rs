@@ -23,8 +23,15 @@ impl Args {
                 args.parse_next(input)?;
             }
         }
-        args.options.check(&args.keys)?;
         Ok(args)
+    }
+
+    /// Takes over the options of `defaults` that are not given here.
+    pub(crate) fn take_defaults(&mut self, defaults: Vec<Options>) -> Result<()> {
+        for options in defaults {
+            self.options.take_defaults(options);
+        }
+        self.options.check(&self.keys)
     }
 
     /// Refuses a key that names the value of an option, as in `"k:{ttl}", ttl = self.ttl`.

@@ -83,8 +83,7 @@ impl Expansion<'_> {
     // Only where no bound on the type says so already, as that of a `Result` or of a skipped call.
     pub(crate) fn future_check(&self) -> Option<TokenStream> {
         let ReturnValue::Named(ty) = &self.output.value else { return None };
-        let is_bound =
-            self.options.have("if_busy") || matches!(self.options.on_error, OnError::Return);
+        let is_bound = self.options.skip() || matches!(self.options.on_error, OnError::Return);
         // The compiler does not know the type of a nested `impl Trait` yet where it is asked.
         let output = self.function.signature.output.to_token_stream();
         if is_bound || find_ident(output, "impl").is_some() {
@@ -104,11 +103,11 @@ impl Expansion<'_> {
     // runs after the body, stays in the function.
     fn reassignable_args(&self) -> TokenStream {
         let (private, here) = (&self.private, Span::mixed_site());
-        let handler = match &self.options.on_error {
-            OnError::Handle(handler) => handler.to_token_stream(),
-            OnError::Return | OnError::Panic => TokenStream::new(),
-        };
-        let is_used = |name: &Ident| find_ident(handler.clone(), &name.to_string()).is_some();
+        let handlers: TokenStream = [self.options.busy_handler(), self.options.error_handler()]
+            .into_iter()
+            .map(ToTokens::into_token_stream)
+            .collect();
+        let is_used = |name: &Ident| find_ident(handlers.clone(), &name.to_string()).is_some();
         let (mut tokens, mut bindings) = (TokenStream::new(), Vec::new());
         for input in &self.function.signature.inputs {
             match input {

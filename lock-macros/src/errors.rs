@@ -50,12 +50,19 @@ errors! {
     named_key(key, name) = "the key has no name: write `{key}` without `{name} =`";
     named_list(name) = "the list of keys has no name: write it without `{name} =`";
     unquoted_key(text) = "the key is a string literal: write `\"{text}\"` in quotes";
-    expression_as_key(expr) = "the key is a string literal: write `\"{{}}\", {expr}`";
+    expression_as_key(expr) = "the key is a string literal: write `\"{{}}\", {expr}`, or `key = \
+        {expr}` for a key that is a value";
+    value_as_key(name, expr) = "`{name}` is not an option: write `key = {expr}` for a key that is \
+        a value";
+    argument_of_value() = "a key that is a value is the whole key: remove this, or write the key \
+        as a string literal with a `{{}}` for each value";
+    second_key(name) = "the attribute has its key already: remove this, or write `{{{name}}}` in \
+        the key if it belongs there";
     variable_as_key(name) = "the key is a string literal: write `\"{{{name}}}\"` for the value of \
         `{name}`, or `\"{name}\"` for the text";
     iterator_as_key(items, texts) = "the key is a string literal: write `\"{{}}\", \
-        {items}{texts}.collect::<Vec<_>>().join(\",\")` for one key of all of them, or a list in \
-        brackets for a key each";
+        {items}{texts}.collect::<Vec<_>>().join(\",\")` for one key of all of them, or `keys = \
+        {items}` for a key each";
     formatted_key(text) = "the key is formatted by the attribute itself: write {text} without \
         `format!`";
     key_with_suffix() = "the key is the string literal alone: remove what follows it";
@@ -99,6 +106,12 @@ errors! {
         it out {default}";
     not_the_choice(name, choice, example) = "`{name}` can only be `{choice}`: write `{example}`, \
         or leave it out";
+    not_a_busy_handler(handler) = "`if_busy` takes `skip`, or what to return while the lock is \
+        held, as a closure: write `if_busy = skip` or `{handler}`";
+    not_a_prefix(example) = "`prefix` is text: write for example `{example}`, or an expression \
+        without quotes";
+    prefix_placeholder() = "`prefix` has no arguments of its own: write a name for each `{{}}`, \
+        for example `prefix = \"{{tenant}}:\"`, or an expression without quotes";
     not_a_name(name, example) = "`{name}` takes the name to bind in the body: write `{example}`";
     not_a_path(name, hint, example) = "`{name}` takes a path{hint}: write `{example}`";
     url_as_manager(url, example) = "`manager` takes a `LockManager`: make one once with \
@@ -110,6 +123,8 @@ errors! {
     max_hold_below_min_hold() = "`max_hold` is shorter than `min_hold`, and a hold cannot end \
         before its key may be taken again: raise it, or shorten `min_hold`";
     holds_of_one_key() = "names in brackets go with a list of keys: write `hold = name`";
+    holds_of_values() = "only the call knows how many keys there are: write `hold = name`, and \
+        `name.for_key(…)` in the body";
     number_of_holds(keys, holds) = "the list has {keys}, and this binds {holds}: write a name for \
         each key in the order of the list, and `_` for one that is not needed";
 
@@ -138,10 +153,28 @@ errors! {
     // The handler of errors.
     not_a_handler(handler) = "`on_error` takes what to do with the error, not a value: write \
         `{handler}`";
-    async_handler() = "`on_error` cannot await: write a plain closure, `|err| Err(err.into())`, \
-        and await where the function is called";
-    handler_arguments(given) = "`on_error` calls the closure with the error, and this one takes \
-        {given}: write `|err| expr`, or `|_| expr` to leave it aside";
+    async_handler(name, example) = "`{name}` cannot await: write a plain closure, `{example}`, and \
+        await where the function is called";
+    handler_arguments(name, given) = "`{name}` calls the closure with the error, and this one \
+        takes {given}: write `|err| expr`, or `|_| expr` to leave it aside";
+
+    // The defaults of `#[distributed_locks]`.
+    no_defaults() = "`#[distributed_locks]` needs an option to set for the functions inside: write \
+        for example `#[distributed_locks(prefix = \"shop:\", wait = \"2s\")]`";
+    key_in_defaults() = "`#[distributed_locks]` takes options alone, and each function has its own \
+        key: write `prefix = …` for what the keys begin with";
+    hold_in_defaults() = "`hold` binds a name in one body: write it on the functions that use it";
+    defaults_on_function() = "`#[distributed_locks]` goes with an `impl`, a `trait` or a `mod`: \
+        write `#[distributed_lock(…)]` on a function";
+    defaults_on_item() = "`#[distributed_locks]` sets options for the functions inside an `impl`, \
+        a `trait` or a `mod`: put it there";
+    defaults_without_body() = "`#[distributed_locks]` cannot see into another file: put it on the \
+        `impl`s in that file, or write the module here with its braces";
+    defaults_for_nothing(word) = "no function inside this `{word}` has `#[distributed_lock(…)]`: \
+        add it to those that lock, under that name and outside of macros, or remove this";
+    default_needs_self(option) = "the default `{option}` of `#[distributed_locks]` needs `self`, \
+        which this function does not have: write `{option} = …` in its own \
+        `#[distributed_lock(…)]`";
 
     // Unknown options.
     did_you_mean(unknown, name, example) = "unknown option `{unknown}`; did you mean `{name}`? \
@@ -183,14 +216,19 @@ pub(crate) fn with_item(error: &Error, args: TokenStream, item: TokenStream) -> 
     if is_expression(&item) {
         return error;
     }
-    let item = with_uses(args, &item).unwrap_or(item);
+    let item = without_attribute(args, item);
     quote!(#error #item)
+}
+
+/// A function whose attribute is refused.
+pub(crate) fn without_attribute(args: TokenStream, item: TokenStream) -> TokenStream {
+    with_uses(args, &item).unwrap_or(item)
 }
 
 // In edition 2015 `::core` is a module of the user's crate, unless its colons are of a later
 // edition, which makes the compiler add that the error comes from a macro. Only the compiler's
 // command line shows the edition. A wrong guess costs no more than that addition.
-fn compile_error(error: &Error) -> TokenStream {
+pub(crate) fn compile_error(error: &Error) -> TokenStream {
     let tokens = error.to_compile_error();
     let is_later = |arg: &str| arg.starts_with("--edition") && arg != "--edition=2015";
     if std::env::args_os().any(|arg| is_later(&arg.to_string_lossy())) {

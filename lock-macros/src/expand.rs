@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
@@ -8,8 +8,8 @@ use syn::{Expr, LitBool, LitStr};
 
 use crate::args::Args;
 use crate::function::{Function, braces_at};
-use crate::key::{KeyArg, KeyPattern, KeySpec};
-use crate::options::{DurationArg, HoldBinding, OnError, Options, ReplicasArg};
+use crate::key::{KeyArg, KeyPattern, KeySpec, KeyValue};
+use crate::options::{DurationArg, HoldBinding, IfBusy, OnError, Options, Prefix, ReplicasArg};
 use crate::output::{FnKind, Output, ReturnValue};
 
 /// Prints the function with its body moved into a closure that runs under the lock.
@@ -58,22 +58,26 @@ impl<'a> Expansion<'a> {
     //
     // Output:
     //     fn f(id: u64) -> R {
-    //         let distlock_fn = {
-    //             static LOCKED_FN: LockedFn = LockedFn::new(…, "f", "k:{id}", Options { … });
-    //             &LOCKED_FN
-    //         };
-    //         let distlock_call = call::<R>(distlock_fn, &[format_args!("k:{id}")]);
-    //         return distlock_call.run(|| -> R { body })
+    //         return ({
+    //             let distlock_call = call::<R>(
+    //                 {
+    //                     static LOCKED_FN: LockedFn = LockedFn::new(…, "f", "k:{id}", …);
+    //                     &LOCKED_FN
+    //                 },
+    //                 &[format_args!("k:{id}")],
+    //             );
+    //             distlock_call
+    //         }).run(|| -> R { body })
     //     }
     fn sync(&self) -> TokenStream {
-        let (check, preamble) = (self.future_check(), self.preamble());
+        let (check, setup) = (self.future_check(), self.setup());
         let (run, closure) =
             (self.run("run"), self.closure(self.hold(), self.return_type().as_ref()));
         // What the compiler says about the value as a whole, as about its lifetimes, it says about
         // the body.
         let at_body = Span::mixed_site().located_at(self.function.body.span());
-        let exit = self.exit(&quote_spanned!(at_body=> distlock_call.#run(#closure)));
-        quote_spanned!(Span::mixed_site()=> #check #preamble #exit)
+        let exit = self.exit(&quote_spanned!(at_body=> #setup.#run(#closure)));
+        quote_spanned!(Span::mixed_site()=> #check #exit)
     }
 
     // Input:
@@ -81,16 +85,16 @@ impl<'a> Expansion<'a> {
     //
     // Output:
     //     async fn f(id: u64) -> R {
-    //         let distlock_fn = …;
-    //         let distlock_call = call::<R>(distlock_fn, &[format_args!("k:{id}")]);
-    //         return distlock_call.run_async(move || async move {
+    //         return ({
+    //             let distlock_call = call::<R>(…, &[format_args!("k:{id}")]);
+    //             distlock_call
+    //         }).run_async(move || async move {
     //             if false { return never::<R>(); }
     //             ({ body })
     //         }).await
     //     }
     fn asynchronous(&self) -> TokenStream {
-        let (preamble, run) = (self.preamble(), self.run_async(&self.async_block()));
-        quote_spanned!(Span::mixed_site()=> #preamble #run)
+        self.run_async(&self.async_block())
     }
 
     // Input:
@@ -99,9 +103,10 @@ impl<'a> Expansion<'a> {
     // Output:
     //     fn f(id: u64) -> impl Future<Output = R> {
     //         async move {
-    //             let distlock_fn = …;
-    //             let distlock_call = call::<R>(distlock_fn, &[format_args!("k:{id}")]);
-    //             return distlock_call.run_async(move || async move {
+    //             return ({
+    //                 let distlock_call = call::<R>(…, &[format_args!("k:{id}")]);
+    //                 distlock_call
+    //             }).run_async(move || async move {
     //                 make(|| { body }).await
     //             }).await
     //         }
@@ -111,12 +116,12 @@ impl<'a> Expansion<'a> {
     // look for the future at the end of the function, without a `return`, and put code of theirs
     // into its block: so nothing may have to run before the block, and its braces are the user's.
     fn future(&self, return_type: Option<&TokenStream>) -> TokenStream {
-        let (preamble, here, private) = (self.preamble(), Span::mixed_site(), &self.private);
+        let (here, private) = (Span::mixed_site(), &self.private);
         let closure = self.closure(None, return_type);
         let run = self.run_async(&quote_spanned!(here=> async move {
             #private::make(#closure).await
         }));
-        let block = braces_at(self.function.body.span(), quote_spanned!(here=> #preamble #run));
+        let block = braces_at(self.function.body.span(), run);
         quote_spanned!(here=> async move #block)
     }
 
@@ -130,10 +135,8 @@ impl<'a> Expansion<'a> {
     // A closure, so that the future is made where it stays: one that is passed as an argument takes
     // its size twice at each level.
     fn run_async(&self, body: &TokenStream) -> TokenStream {
-        let (run, hold) = (self.run("run_async"), self.hold());
-        self.exit(&quote_spanned!(Span::mixed_site()=>
-            distlock_call.#run(move |#hold| #body).await
-        ))
+        let (setup, run, hold) = (self.setup(), self.run("run_async"), self.hold());
+        self.exit(&quote_spanned!(Span::mixed_site()=> #setup.#run(move |#hold| #body).await))
     }
 
     // The method that runs the body, for what the body binds.
@@ -154,11 +157,8 @@ impl<'a> Expansion<'a> {
     // `clippy::implicit_return` takes a macro's last expression for the user's. It ignores `()` and
     // `!`, where a `return` would hide a superfluous `-> ()` or be unreachable itself.
     fn exit(&self, run: &TokenStream) -> TokenStream {
-        let (private, here) = (&self.private, Span::mixed_site());
-        let run = match &self.options.on_error {
-            OnError::Handle(handler) => quote_spanned!(here=> #private::handle(#run, #handler)),
-            OnError::Return | OnError::Panic => run.clone(),
-        };
+        let here = Span::mixed_site();
+        let run = self.handled(run);
         match (&self.output.value, &self.output.kind) {
             (ReturnValue::Never(_), FnKind::Sync) => quote_spanned!(here=> #run;),
             (ReturnValue::Never(_), _) => run,
@@ -167,30 +167,74 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    // The statements before the body runs.
+    // What the handlers make of the errors that are theirs.
     //
-    // The static is in a block of its own, where the body cannot see its name. The key is rendered
-    // in a statement of its own: its temporaries must not live while the body runs, nor across an
-    // `.await` in an option, where the future would no longer be `Send`.
-    fn preamble(&self) -> TokenStream {
+    // With two of them a `match`, because both may move the same argument.
+    fn handled(&self, run: &TokenStream) -> TokenStream {
         let (private, here) = (&self.private, Span::mixed_site());
-        let name = LitStr::new(&self.function.signature.ident.unraw().to_string(), here);
-        let template = LitStr::new(&self.keys.text(), here);
-        let (constants, call, settings) = (self.constants(), self.call(), self.settings());
+        let if_busy = self.options.busy_handler().map(callable);
+        let on_error = self.options.error_handler().map(callable);
+        match (if_busy, on_error) {
+            (Some(if_busy), Some(on_error)) => quote_spanned!(here=>
+                match #private::split_busy(#run) {
+                    ::core::result::Result::Ok(distlock_value) => distlock_value,
+                    ::core::result::Result::Err(#private::Failed::Busy(distlock_error)) => {
+                        distlock_error.answer(#if_busy)
+                    }
+                    ::core::result::Result::Err(#private::Failed::Other(distlock_error)) => {
+                        distlock_error.answer(#on_error)
+                    }
+                }
+            ),
+            (Some(if_busy), None) => quote_spanned!(here=> #private::handle_busy(#run, #if_busy)),
+            (None, Some(on_error)) => quote_spanned!(here=> #private::handle(#run, #on_error)),
+            (None, None) => run.clone(),
+        }
+    }
+
+    // The call before its body runs.
+    //
+    // All in one block, so that the body sees none of its names, and editors offer none of them
+    // there. The static is in a block of its own, where the key cannot see its name. The key is
+    // rendered in a statement of its own: its temporaries must not live while the body runs, nor
+    // across an `.await` in an option, where the future would no longer be `Send`.
+    fn setup(&self) -> Group {
+        let here = Span::mixed_site();
+        let (call, settings) = (self.call(), self.settings());
         let is_mut = (!settings.is_empty()).then(|| quote_spanned!(here=> mut));
-        quote_spanned!(here=>
-            let distlock_fn = {
-                static LOCKED_FN: #private::LockedFn = #private::LockedFn::new(
-                    ::core::module_path!(),
-                    #name,
-                    #template,
-                    #constants,
-                );
-                &LOCKED_FN
-            };
+        let block = quote_spanned!(here=> {
             let #is_mut distlock_call = #call;
             #settings
-        )
+            distlock_call
+        });
+        // The compiler says about the whole call, which begins here, what it says about the body.
+        let mut block = Group::new(Delimiter::Parenthesis, block);
+        block.set_span(here.located_at(self.function.body.span()));
+        block
+    }
+
+    // What is known at compile time.
+    fn locked_fn(&self) -> TokenStream {
+        let (private, here) = (&self.private, Span::mixed_site());
+        let name = LitStr::new(&self.function.signature.ident.unraw().to_string(), here);
+        let template = LitStr::new(&self.template(), here);
+        let constants = self.constants();
+        quote_spanned!(here=> {
+            static LOCKED_FN: #private::LockedFn = #private::LockedFn::new(
+                ::core::module_path!(),
+                #name,
+                #template,
+                #constants,
+            );
+            &LOCKED_FN
+        })
+    }
+
+    // The keys as they were written, each with its prefix.
+    fn template(&self) -> String {
+        let prefix = self.options.prefix.as_ref().map_or_else(String::new, Prefix::text);
+        let keys = self.keys.texts().into_iter().map(|key| format!("{prefix}{key}"));
+        keys.collect::<Vec<_>>().join(", ")
     }
 
     // The turbofish are the places where a return type without room for the error, or without a
@@ -198,15 +242,24 @@ impl<'a> Expansion<'a> {
     fn call(&self) -> TokenStream {
         let (private, here, value) =
             (&self.private, Span::mixed_site(), self.output.value.to_token_stream());
+        let unless_busy = matches!(self.options.if_busy, Some(IfBusy::Handle(_)));
         let entry = match &self.options.on_error {
+            OnError::Return if unless_busy => quote_spanned!(here=> call_unless_busy::<#value>),
             OnError::Return => quote_spanned!(here=> call::<#value>),
+            OnError::Panic if unless_busy => quote_spanned!(here=> call_or_panic_unless_busy),
             OnError::Panic => quote_spanned!(here=> call_or_panic),
             OnError::Handle(_) => quote_spanned!(here=> try_call),
         };
-        let entry = quote_spanned!(here=> #private::#entry);
-        let mut call =
-            if self.keys.is_list { self.call_of_list(&entry) } else { self.call_of_key(&entry) };
-        if self.options.have("if_busy") {
+        let (entry, locked_fn) = (quote_spanned!(here=> #private::#entry), self.locked_fn());
+        let entry = |keys: TokenStream| quote_spanned!(here=> #entry(#locked_fn, &[#keys]));
+        let mut call = match &self.keys.value {
+            None if self.keys.is_list => self.call_of_list(entry),
+            None => entry(self.key_of_literal()),
+            Some(KeyValue::Single(value)) => entry(self.key_of_value(value)),
+            // They are set once the call is made.
+            Some(KeyValue::List(_)) => entry(TokenStream::new()),
+        };
+        if self.options.skip() {
             let here = here.located_at(self.options.span("if_busy"));
             call = quote_spanned!(here=> #call.or_skip::<#value>());
         }
@@ -216,14 +269,39 @@ impl<'a> Expansion<'a> {
         call
     }
 
-    fn call_of_key(&self, entry: &TokenStream) -> TokenStream {
+    fn key_of_literal(&self) -> TokenStream {
         let literals = self.keys.patterns.iter().map(|pattern| &pattern.literal);
         let args = self.keys.args.iter().map(|KeyArg { name, value }| match name {
             Some(name) => quote!(#name = #value),
             None => value.to_token_stream(),
         });
         let key = quote!(#(#literals)* #(, #args)*);
-        quote_spanned!(Span::mixed_site()=> #entry(distlock_fn, &[::core::format_args!(#key)]))
+        let key = quote_spanned!(Span::mixed_site()=> ::core::format_args!(#key));
+        with_prefix(&key, self.prefix().as_ref())
+    }
+
+    fn key_of_value(&self, value: &Expr) -> TokenStream {
+        let text = self.text_of(value);
+        let key = quote_spanned!(Span::mixed_site()=> ::core::format_args!("{}", #text));
+        with_prefix(&key, self.prefix().as_ref())
+    }
+
+    // The text of a value. The `match` gives the method a receiver at the value, where the compiler
+    // then says that it has no text.
+    fn text_of(&self, value: &impl ToTokens) -> TokenStream {
+        let (private, here) = (&self.private, Span::mixed_site());
+        let probe = Ident::new("distlock_value", here.located_at(value.span()));
+        let text = quote_spanned!(probe.span()=> #probe.distlock_key());
+        quote_spanned!(here=> match #private::key_value(&(#value)) { #probe => #text })
+    }
+
+    fn prefix(&self) -> Option<TokenStream> {
+        Some(match self.options.prefix.as_ref()? {
+            Prefix::Pattern(KeyPattern { literal, .. }) => {
+                quote_spanned!(Span::mixed_site()=> ::core::format_args!(#literal))
+            }
+            Prefix::Computed(value) => self.text_of(value),
+        })
     }
 
     // Input:
@@ -231,7 +309,7 @@ impl<'a> Expansion<'a> {
     //
     // Output:
     //     match (&(self.id),) {
-    //         (distlock_key_id,) => call::<R>(distlock_fn, &[
+    //         (distlock_key_id,) => call::<R>(…, &[
     //             format_args!("a:{id}", id = *distlock_key_id),
     //             format_args!("b:{id}", id = *distlock_key_id),
     //         ]),
@@ -239,13 +317,24 @@ impl<'a> Expansion<'a> {
     //
     // Named arguments are evaluated before the first key is rendered, in the order they are
     // written: each once, however many keys take it. So no `.await` in one runs while a key is
-    // unfinished, which would not be `Send`.
-    fn call_of_list(&self, entry: &TokenStream) -> TokenStream {
+    // unfinished, which would not be `Send`. So is a prefix that is an expression.
+    fn call_of_list(&self, entry: impl FnOnce(TokenStream) -> TokenStream) -> TokenStream {
         let here = Span::mixed_site();
         let binding =
             |name: &Ident, span| format_ident!("distlock_key_{}", name.unraw(), span = span);
         let named = |arg: &'a KeyArg| Some((arg.name.as_ref()?, &arg.value));
         let args: Vec<(&Ident, &Expr)> = self.keys.args.iter().filter_map(named).collect();
+        let computed_prefix = match &self.options.prefix {
+            Some(Prefix::Computed(value)) => Some(&**value),
+            Some(Prefix::Pattern(_)) | None => None,
+        };
+        let prefix = match computed_prefix {
+            Some(value) => {
+                let binding = Ident::new("distlock_prefix", here.located_at(value.span()));
+                Some(self.text_of(&quote!(*#binding)))
+            }
+            None => self.prefix(),
+        };
         let keys = self.keys.patterns.iter().map(|KeyPattern { literal, placeholders }| {
             let taken = args.iter().filter(|(name, _)| placeholders.mention(name));
             // Printed where the value is, so that a type without a text is reported there.
@@ -254,14 +343,16 @@ impl<'a> Expansion<'a> {
                 let binding = binding(name, at_value);
                 quote_spanned!(at_value=> #name = *#binding)
             });
-            quote_spanned!(here=> ::core::format_args!(#literal #(, #taken)*))
+            let key = quote_spanned!(here=> ::core::format_args!(#literal #(, #taken)*));
+            with_prefix(&key, prefix.as_ref())
         });
-        let call = quote_spanned!(here=> #entry(distlock_fn, &[#(#keys),*]));
-        if args.is_empty() {
+        let call = entry(quote_spanned!(here=> #(#keys),*));
+        let prefix = computed_prefix.map(|value| (Ident::new("distlock_prefix", here), value));
+        let named = args.iter().map(|(name, value)| (binding(name, here), *value));
+        let (bindings, values): (Vec<_>, Vec<_>) = prefix.into_iter().chain(named).unzip();
+        if bindings.is_empty() {
             return call;
         }
-        let bindings = args.iter().map(|(name, _)| binding(name, here));
-        let values = args.iter().map(|(_, value)| value);
         quote_spanned!(here=> match (#(&(#values),)*) { (#(#bindings,)*) => #call })
     }
 
@@ -320,7 +411,26 @@ impl<'a> Expansion<'a> {
             let method = Ident::new(name, here);
             quote_spanned!(here=> distlock_call.#method(#value);)
         });
-        settings.collect()
+        self.list_of_keys().into_iter().chain(settings).collect()
+    }
+
+    // `keys = …`, whose number only the call knows.
+    fn list_of_keys(&self) -> Option<TokenStream> {
+        let Some(KeyValue::List(list)) = &self.keys.value else { return None };
+        let (private, here) = (&self.private, Span::mixed_site());
+        let prefix = match (&self.options.prefix, self.prefix()) {
+            (Some(Prefix::Computed(_)), Some(text)) => {
+                quote_spanned!(here=> ::core::format_args!("{}", #text))
+            }
+            (_, Some(pattern)) => pattern,
+            (_, None) => quote_spanned!(here=> ::core::format_args!("")),
+        };
+        // At the list, as the text of a single value.
+        let probe = Ident::new("distlock_values", here.located_at(list.span()));
+        let keys = quote_spanned!(probe.span()=> #probe.distlock_keys);
+        Some(quote_spanned!(here=>
+            distlock_call.keys(match #private::key_values(#list) { mut #probe => #keys(#prefix) });
+        ))
     }
 
     // A constant expression of a function of ours, as for a duration.
@@ -347,6 +457,27 @@ impl<'a> Expansion<'a> {
                 let nanoseconds = Literal::u32_unsuffixed(nanoseconds);
                 quote!(#private::duration(#seconds, #nanoseconds))
             }
+        }
+    }
+}
+
+// A function by its path is called in a closure, where one that never returns fits any type.
+fn callable(handler: &Expr) -> TokenStream {
+    match handler {
+        Expr::Path(path) => {
+            let here = Span::mixed_site().located_at(path.span());
+            quote_spanned!(here=> |distlock_error| #path(distlock_error))
+        }
+        other => other.to_token_stream(),
+    }
+}
+
+// The compiler makes one text of constant ones.
+fn with_prefix(key: &TokenStream, prefix: Option<&TokenStream>) -> TokenStream {
+    match prefix {
+        None => key.clone(),
+        Some(prefix) => {
+            quote_spanned!(Span::mixed_site()=> ::core::format_args!("{}{}", #prefix, #key))
         }
     }
 }

@@ -14,9 +14,27 @@ mod tests;
 
 /// What is locked: one key, or all keys of a list together.
 pub(crate) struct KeySpec {
+    /// The literals; none if the keys are a value.
     pub(crate) patterns: Vec<KeyPattern>,
     pub(crate) is_list: bool,
     pub(crate) args: Vec<KeyArg>,
+    pub(crate) value: Option<KeyValue>,
+}
+
+/// A key, or a list of keys, that an expression makes.
+pub(crate) enum KeyValue {
+    /// `key = expr`
+    Single(Expr),
+    /// `keys = expr`
+    List(Expr),
+}
+
+impl KeyValue {
+    pub(crate) const fn expr(&self) -> &Expr {
+        match self {
+            Self::Single(expr) | Self::List(expr) => expr,
+        }
+    }
 }
 
 /// An argument for a placeholder.
@@ -31,22 +49,25 @@ impl KeySpec {
             return Err(errors::no_key(input.span()));
         }
         let is_list = input.peek(Bracket);
-        let patterns = if is_list {
-            parse_list(input)?
+        let (mut patterns, mut value) = (Vec::new(), None);
+        if is_list {
+            patterns = parse_list(input)?;
         } else if input.peek(Lit) {
-            vec![KeyPattern::parse(input)?]
+            patterns.push(KeyPattern::parse(input)?);
         } else if input.peek(Ident::peek_any) && input.peek2(Token![=]) {
-            return Err(named_key(&input.call(Ident::parse_any)?, input));
+            value = Some(parse_value(&input.call(Ident::parse_any)?, input)?);
         } else {
             return Err(not_a_literal(input, false));
-        };
-        Ok(Self { patterns, is_list, args: Vec::new() })
+        }
+        Ok(Self { patterns, is_list, args: Vec::new(), value })
     }
 
     /// The keys as they were written.
-    pub(crate) fn text(&self) -> String {
-        let texts: Vec<String> = self.patterns.iter().map(KeyPattern::text).collect();
-        texts.join(", ")
+    pub(crate) fn texts(&self) -> Vec<String> {
+        match &self.value {
+            Some(value) => vec![format!("{{{}}}", display(value.expr()))],
+            None => self.patterns.iter().map(KeyPattern::text).collect(),
+        }
     }
 
     /// Whether a placeholder mentions the name.
@@ -57,8 +78,10 @@ impl KeySpec {
     /// Whether each placeholder without a name has its argument.
     pub(crate) fn is_full(&self) -> bool {
         let given = self.args.iter().filter(|arg| arg.name.is_none()).count();
-        let placeholders = &self.patterns[0].placeholders;
-        self.is_list || placeholders.are_certain && given >= placeholders.positional
+        self.is_list
+            || self.patterns.iter().all(|KeyPattern { placeholders, .. }| {
+                placeholders.are_certain && given >= placeholders.positional
+            })
     }
 
     pub(crate) fn push_named(&mut self, name: Ident, value: Expr) -> Result<()> {
@@ -74,7 +97,9 @@ impl KeySpec {
     /// An argument without a name, before the options or among them.
     pub(crate) fn push_positional(&mut self, value: Expr, among_options: bool) -> Result<()> {
         let text = as_text(&value);
-        let error = if self.is_list && (text.is_some() || matches!(value, Expr::Array(_))) {
+        let error = if self.value.is_some() {
+            errors::argument_of_value(&value)
+        } else if self.is_list && (text.is_some() || matches!(value, Expr::Array(_))) {
             errors::second_list(&value)
         } else if self.is_list {
             errors::unnamed_argument(&value)
@@ -128,17 +153,22 @@ pub(crate) struct KeyPattern {
 }
 
 impl KeyPattern {
+    /// A literal that may be empty.
+    pub(crate) fn of(literal: LitStr) -> Self {
+        let placeholders = Placeholders::parse(&literal.value());
+        Self { literal, placeholders }
+    }
+
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let literal = match input.parse()? {
             Lit::Str(text) if text.value().is_empty() => return Err(errors::empty_key(&text)),
             Lit::Str(text) => text,
             other => as_meant(&other).ok_or_else(|| errors::not_text(&other))?,
         };
-        let placeholders = Placeholders::parse(&literal.value());
-        Ok(Self { literal, placeholders })
+        Ok(Self::of(literal))
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.literal.value()
     }
 }
@@ -214,15 +244,33 @@ impl Placeholders {
     }
 }
 
-// `key = "account:{id}"`, or an option where the key should be.
-fn named_key(name: &Ident, input: ParseStream<'_>) -> Error {
-    let is_option = suggestions::is_option_like(name);
-    let is_list = input.peek2(Bracket);
-    let value: Option<LitStr> = input.parse::<Token![=]>().and_then(|_| input.parse()).ok();
-    match value {
-        Some(key) if !is_option => errors::named_key(name, key.token(), name),
-        None if is_list && !is_option => errors::named_list(name, name),
-        _ => errors::not_first(name),
+// `key = order.lock_key()`, `keys = ids.iter()`, or something else where the key should be.
+fn parse_value(name: &Ident, input: ParseStream<'_>) -> Result<KeyValue> {
+    input.parse::<Token![=]>()?;
+    let (is_list, ahead) = (name == "keys", input.fork());
+    if let Ok(key) = ahead.parse::<LitStr>() {
+        return Err(if suggestions::is_option_like(name) {
+            errors::not_first(name)
+        } else {
+            errors::named_key(name, key.token(), name)
+        });
+    }
+    let example = if is_list { "keys = ids.iter()" } else { "key = order.lock_key()" };
+    if suggestions::is_option_like(name) {
+        return Err(errors::not_first(name));
+    } else if args::is_at_end(input) {
+        return Err(errors::no_value(name, name, example));
+    }
+    let expr: Expr = input.parse()?;
+    match &expr {
+        Expr::Array(list) if list.elems.iter().all(|key| as_text(key).is_some()) => {
+            Err(errors::named_list(name, name))
+        }
+        Expr::Lit(_) => Err(errors::not_text(&expr)),
+        _ if name == "key" => Ok(KeyValue::Single(expr)),
+        _ if is_list => Ok(KeyValue::List(expr)),
+        _ if suggestions::is_key(name) => Err(errors::value_as_key(name, name, display(&expr))),
+        _ => Err(errors::not_first(name)),
     }
 }
 

@@ -1,3 +1,4 @@
+use std::mem;
 use std::time::Duration;
 
 use proc_macro2::{Span, TokenTree};
@@ -13,7 +14,8 @@ use syn::{
 
 use crate::args::{comma, is_at_end};
 use crate::errors::{self, display};
-use crate::key::KeySpec;
+use crate::key::{KeyPattern, KeySpec, KeyValue};
+use crate::output::find_ident;
 use crate::suggestions;
 
 /// The options as they were written; one that was left out is `None`.
@@ -23,7 +25,9 @@ pub(crate) struct Options {
     pub(crate) replicas: Option<ReplicasArg>,
     pub(crate) renew: Option<LitBool>,
     pub(crate) reenter: Option<LitBool>,
+    pub(crate) if_busy: Option<IfBusy>,
     pub(crate) on_error: OnError,
+    pub(crate) prefix: Option<Prefix>,
     pub(crate) hold: Option<HoldBinding>,
     pub(crate) manager: Option<Expr>,
     pub(crate) crate_path: Option<Path>,
@@ -92,9 +96,10 @@ impl Options {
             "reenter" => self.reenter = Some(option.switch("to re-enter", input)?),
             "release" => option.choice("confirmed", input)?,
             "fairness" => option.choice("strict", input)?,
-            "if_busy" => option.choice("skip", input)?,
+            "if_busy" => self.if_busy = Some(IfBusy::parse(option, input)?),
             "on_lost" => option.choice("finish", input)?,
             "on_error" => self.on_error = OnError::parse(option, input)?,
+            "prefix" => self.prefix = Some(Prefix::parse(option, input)?),
             "hold" => self.hold = Some(HoldBinding::parse(option, input)?),
             "manager" => self.manager = Some(option.manager(input)?),
             _ => self.crate_path = Some(option.path(input)?),
@@ -102,16 +107,75 @@ impl Options {
         Ok(())
     }
 
-    /// Refuses options that contradict each other or the keys. A call that is skipped tries once,
+    /// Takes over the options of `defaults` that are not given here.
+    pub(crate) fn take_defaults(&mut self, mut defaults: Self) {
+        for option in defaults.given {
+            if self.have(option.name) {
+                continue;
+            }
+            match option.name {
+                "replicas" => self.replicas = defaults.replicas.take(),
+                "renew" => self.renew = defaults.renew.take(),
+                "reenter" => self.reenter = defaults.reenter.take(),
+                "if_busy" => self.if_busy = defaults.if_busy.take(),
+                "on_error" => self.on_error = mem::take(&mut defaults.on_error),
+                "prefix" => self.prefix = defaults.prefix.take(),
+                "manager" => self.manager = defaults.manager.take(),
+                "crate" => self.crate_path = defaults.crate_path.take(),
+                name => {
+                    self.durations.extend(defaults.durations.extract_if(.., |(of, _)| *of == name));
+                }
+            }
+            self.given.push(option);
+        }
+    }
+
+    /// What makes the value of a call that finds the lock held.
+    pub(crate) fn busy_handler(&self) -> Option<&Expr> {
+        match &self.if_busy {
+            Some(IfBusy::Handle(handler)) => Some(handler),
+            Some(IfBusy::Skip) | None => None,
+        }
+    }
+
+    /// What makes the value of a call that fails.
+    pub(crate) fn error_handler(&self) -> Option<&Expr> {
+        match &self.on_error {
+            OnError::Handle(handler) => Some(handler),
+            OnError::Return | OnError::Panic => None,
+        }
+    }
+
+    /// Whether `if_busy = skip` is given.
+    pub(crate) const fn skip(&self) -> bool {
+        matches!(self.if_busy, Some(IfBusy::Skip))
+    }
+
+    // Whether an option that is zero by default is given and is not zero.
+    fn have_nonzero(&self, name: &str) -> bool {
+        self.have(name) && self.constant(name) != Some(Duration::ZERO)
+    }
+
+    /// Refuses options that contradict the keys or each other. A call that is skipped tries once,
     /// unless the attribute says how long to wait.
     pub(crate) fn check(&mut self, keys: &KeySpec) -> Result<()> {
         if let Some(hold) = &self.hold {
             hold.check(keys)?;
         }
-        if self.have("linger") && self.have("fairness") {
+        self.check_each_other()?;
+        if self.have("if_busy") && !self.have("wait") {
+            self.durations.push(("wait", DurationArg::Constant(Duration::ZERO)));
+        }
+        Ok(())
+    }
+
+    /// Refuses options that contradict each other.
+    pub(crate) fn check_each_other(&self) -> Result<()> {
+        let lingers = self.have_nonzero("linger");
+        if lingers && self.have("fairness") {
             return Err(errors::linger_with_fairness(self.span("linger")));
         }
-        if self.have("linger") && self.have("min_hold") {
+        if lingers && self.have_nonzero("min_hold") {
             return Err(errors::linger_with_min_hold(self.span("linger")));
         }
         if let (Some(min_hold), Some(max_hold)) =
@@ -119,9 +183,6 @@ impl Options {
             && max_hold < min_hold
         {
             return Err(errors::max_hold_below_min_hold(self.span("max_hold")));
-        }
-        if self.have("if_busy") && !self.have("wait") {
-            self.durations.push(("wait", DurationArg::Constant(Duration::ZERO)));
         }
         Ok(())
     }
@@ -316,22 +377,60 @@ pub(crate) enum OnError {
 impl OnError {
     fn parse(option: &OptionName, input: ParseStream<'_>) -> Result<Self> {
         let handler = option.expr(input)?;
-        match &handler {
-            Expr::Path(path) if path.path.is_ident("panic") => Ok(Self::Panic),
-            Expr::Closure(closure) if is_async(closure) => Err(errors::async_handler(closure)),
-            Expr::Closure(ExprClosure { inputs, inputs_begin, .. }) if inputs.len() != 1 => {
-                let (at, given) = match inputs.first() {
-                    None => (inputs_begin.span(), "no argument"),
-                    Some(first) => (first.span(), "more than one argument"),
-                };
-                Err(errors::handler_arguments(at, given))
-            }
-            other => match handler_for(other) {
-                Some(meant) => Err(errors::not_a_handler(other, meant)),
-                None => Ok(Self::Handle(Box::new(handler))),
-            },
+        if matches!(&handler, Expr::Path(path) if path.path.is_ident("panic")) {
+            return Ok(Self::Panic);
+        }
+        check_closure(option.name, &handler)?;
+        match handler_for(&handler) {
+            Some(meant) => Err(errors::not_a_handler(&handler, meant)),
+            None => Ok(Self::Handle(Box::new(handler))),
         }
     }
+}
+
+/// What becomes of a call that finds the lock held.
+pub(crate) enum IfBusy {
+    Skip,
+    Handle(Box<Expr>),
+}
+
+impl IfBusy {
+    fn parse(option: &OptionName, input: ParseStream<'_>) -> Result<Self> {
+        let handler = option.expr(input)?;
+        if matches!(&handler, Expr::Path(path) if path.path.is_ident("skip")) {
+            return Ok(Self::Skip);
+        }
+        check_closure(option.name, &handler)?;
+        let meant = match &handler {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if text.value() == "skip" => {
+                "if_busy = |busy| expr".to_owned()
+            }
+            Expr::Return(_) | Expr::Break(_) | Expr::Continue(_) => {
+                "if_busy = |busy| expr".to_owned()
+            }
+            value if is_value(value) || is_error(value) => {
+                format!("if_busy = |_| {}", display(value))
+            }
+            _ => return Ok(Self::Handle(Box::new(handler))),
+        };
+        Err(errors::not_a_busy_handler(&handler, meant))
+    }
+}
+
+// A closure that is called with an error.
+fn check_closure(name: &str, handler: &Expr) -> Result<()> {
+    let Expr::Closure(closure) = handler else { return Ok(()) };
+    let ExprClosure { inputs, inputs_begin, .. } = closure;
+    if is_async(closure) {
+        let example = if name == "if_busy" { "|busy| expr" } else { "|err| Err(err.into())" };
+        return Err(errors::async_handler(closure, name, example));
+    }
+    let (at, given) = match (inputs.len(), inputs.first()) {
+        (1, _) => return Ok(()),
+        (_, None) => (inputs_begin.span(), "no argument"),
+        (_, Some(first)) => (first.span(), "more than one argument"),
+    };
+    Err(errors::handler_arguments(at, name, given))
 }
 
 fn is_async(closure: &ExprClosure) -> bool {
@@ -348,16 +447,21 @@ fn handler_for(value: &Expr) -> Option<String> {
             "on_error = panic` or `on_error = |err| panic!(\"{err}\")"
         }
         Expr::Return(_) | Expr::Break(_) | Expr::Continue(_) => "on_error = |err| Err(err.into())",
-        Expr::Call(call) if last_segment(&call.func) == "Err" => "on_error = |err| Err(err.into())",
+        value if is_error(value) => "on_error = |err| Err(err.into())",
         value if is_value(value) => return Some(format!("on_error = |_| {}", display(value))),
         _ => return None,
     };
     Some(handler.to_owned())
 }
 
+// `Err(…)`
+fn is_error(expr: &Expr) -> bool {
+    matches!(expr, Expr::Call(call) if last_segment(&call.func) == "Err")
+}
+
 fn is_value(expr: &Expr) -> bool {
     match expr {
-        Expr::Path(_) => last_segment(expr) == "None",
+        Expr::Path(_) => is_constant(&last_segment(expr)),
         Expr::Call(call) => match last_segment(&call.func).as_str() {
             "Ok" | "Some" => true,
             // `Default::default()`, `Vec::default()`
@@ -369,9 +473,53 @@ fn is_value(expr: &Expr) -> bool {
     }
 }
 
+// `None`, or as constants are written: `StatusCode::CONFLICT`.
+fn is_constant(name: &str) -> bool {
+    let is_upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    name == "None" || name.len() > 1 && name.chars().all(is_upper)
+}
+
 fn last_segment(expr: &Expr) -> String {
     let Expr::Path(path) = expr else { return String::new() };
     path.path.segments.last().map_or_else(String::new, |last| last.ident.to_string())
+}
+
+/// What the keys begin with.
+pub(crate) enum Prefix {
+    /// As a key, with names in scope.
+    Pattern(KeyPattern),
+    Computed(Box<Expr>),
+}
+
+impl Prefix {
+    fn parse(option: &OptionName, input: ParseStream<'_>) -> Result<Self> {
+        match option.expr(input)? {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
+                let pattern = KeyPattern::of(text);
+                if pattern.placeholders.positional > 0 {
+                    return Err(errors::prefix_placeholder(&pattern.literal));
+                }
+                Ok(Self::Pattern(pattern))
+            }
+            Expr::Lit(other) => Err(errors::not_a_prefix(&other, option.example)),
+            computed => Ok(Self::Computed(Box::new(computed))),
+        }
+    }
+
+    /// The prefix as it was written.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Pattern(pattern) => pattern.text(),
+            Self::Computed(expr) => format!("{{{}}}", display(expr)),
+        }
+    }
+
+    pub(crate) fn mentions(&self, name: &Ident) -> bool {
+        match self {
+            Self::Pattern(pattern) => pattern.placeholders.mention(name),
+            Self::Computed(expr) => find_ident(expr.to_token_stream(), &name.to_string()).is_some(),
+        }
+    }
 }
 
 /// What `hold = …` binds in the body: the hold of the key, or of the last in order; or in brackets
@@ -409,6 +557,9 @@ impl HoldBinding {
     fn check(&self, keys: &KeySpec) -> Result<()> {
         let (at, number_of_keys) = (self.pattern.span(), keys.patterns.len());
         match self.listed {
+            Some(_) if matches!(keys.value, Some(KeyValue::List(_))) => {
+                Err(errors::holds_of_values(at))
+            }
             Some(_) if !keys.is_list => Err(errors::holds_of_one_key(at)),
             Some(names) if names != number_of_keys => {
                 let (keys, holds) = (counted(number_of_keys, "key"), counted(names, "hold"));

@@ -12,6 +12,7 @@ use syn::{
 use crate::args::Args;
 use crate::errors;
 use crate::function::Function;
+use crate::key::KeyValue;
 use crate::options::{OnError, Options};
 
 /// What a function returns, according to its signature.
@@ -62,9 +63,7 @@ impl Output {
     pub(crate) fn check(&self, options: &Options) -> Result<()> {
         let returns_error = matches!(options.on_error, OnError::Return);
         match &self.value {
-            ReturnValue::Never(never) if options.have("if_busy") => {
-                Err(errors::skipped_never(never))
-            }
+            ReturnValue::Never(never) if options.skip() => Err(errors::skipped_never(never)),
             ReturnValue::Never(never) if returns_error => {
                 Err(errors::no_room_for_error(never.span(), "`!`"))
             }
@@ -89,10 +88,13 @@ impl Output {
         }
         for name in borrowed_arguments(&function.signature) {
             let word = name.to_string();
-            let mut values = args.keys.args.iter().map(|arg| arg.value.to_token_stream());
+            let value = args.keys.value.iter().map(KeyValue::expr);
+            let values = args.keys.args.iter().map(|arg| &arg.value).chain(value);
+            let in_prefix = args.options.prefix.as_ref().is_some_and(|p| p.mentions(&name));
             let used = values
+                .map(ToTokens::to_token_stream)
                 .find_map(|value| find_ident(value, &word))
-                .or_else(|| args.keys.mentions(&name).then(|| name.clone()))
+                .or_else(|| (in_prefix || args.keys.mentions(&name)).then(|| name.clone()))
                 .or_else(|| find_in_body(function, &word));
             if let Some(used) = used {
                 return Err(errors::future_outlives(&used, name));

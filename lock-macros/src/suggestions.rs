@@ -17,7 +17,7 @@ pub(crate) struct OptionInfo {
 }
 
 #[rustfmt::skip]
-const OPTIONS: [OptionInfo; 17] = [
+const OPTIONS: [OptionInfo; 18] = [
     OptionInfo { name: "ttl", example: "ttl = \"30s\"" },
     OptionInfo { name: "wait", example: "wait = \"5s\"" },
     OptionInfo { name: "max_hold", example: "max_hold = \"5m\"" },
@@ -32,6 +32,7 @@ const OPTIONS: [OptionInfo; 17] = [
     OptionInfo { name: "if_busy", example: "if_busy = skip" },
     OptionInfo { name: "on_error", example: "on_error = panic" },
     OptionInfo { name: "on_lost", example: "on_lost = finish" },
+    OptionInfo { name: "prefix", example: "prefix = \"shop:\"" },
     OptionInfo { name: "hold", example: "hold = hold" },
     OptionInfo { name: "manager", example: "manager = self.locks" },
     OptionInfo { name: "crate", example: "crate = my_crate::distlock" },
@@ -42,7 +43,7 @@ type Table<const N: usize> = [(&'static str, &'static str); N];
 
 /// An option, and the words for it in other lock libraries and in plain language.
 #[rustfmt::skip]
-const SYNONYMS: Table<15> = [
+const SYNONYMS: Table<16> = [
     ("ttl", "at_most duration ex expiration expire expire_in expire_time expires expires_after \
              expires_in expiry lease lease_duration lease_time lease_timeout lifetime \
              lock_at_most lock_at_most_for lock_lease lock_ttl px time_to_live"),
@@ -63,6 +64,7 @@ const SYNONYMS: Table<15> = [
     ("on_error", "catch err error map_err on_err on_fail on_failure panic"),
     ("on_lost", "finish if_lost lost on_loss"),
     ("hold", "bind fence fencing fencing_token guard lock_guard token"),
+    ("prefix", "key_prefix namespace"),
     ("manager", "lock_manager locks"),
 ];
 
@@ -71,8 +73,9 @@ const KEY: &str = "id key keys lock lock_key lock_name name resource";
 
 /// What to write in place of words that mean no option.
 #[rustfmt::skip]
-const ADVICE: Table<10> = [
-    ("write `on_error = |_| value` to return a value when the lock is not had",
+const ADVICE: Table<9> = [
+    ("write `if_busy = |_| value` to return a value while the lock is held, or `on_error = |_| \
+      value` for every error",
      "default fallback or or_default or_else otherwise"),
     ("write `wait = \"0s\"` to try once, or `if_busy = skip` to skip the body",
      "block blocking no_wait non_blocking nonblocking nowait once try try_acquire try_lock \
@@ -95,8 +98,6 @@ const ADVICE: Table<10> = [
     ("the lock is released when the function ends: remove it", "auto_release auto_unlock"),
     ("the arguments are not recorded, so there is nothing to leave out: remove it",
      "fields skip_all skip_args skip_self"),
-    ("all locks of a manager share it: set it with `LockManager::builder().prefix(…)`",
-     "namespace prefix"),
 ];
 
 /// The option of this name.
@@ -106,6 +107,11 @@ pub(crate) fn option(name: &str) -> Option<&'static OptionInfo> {
 
 pub(crate) fn is_reserved(name: &Ident) -> bool {
     option(&name.to_string()).is_some()
+}
+
+/// Whether it is a word for the key.
+pub(crate) fn is_key(name: &Ident) -> bool {
+    is_among(KEY, &snake_case(&name.to_string()))
 }
 
 /// Whether it is an option, or was meant to be one.
@@ -120,7 +126,7 @@ pub(crate) fn not_an_option(name: &Ident, rest: ParseStream<'_>) -> Error {
     let suggestion = Suggestion::of(&name.unraw().to_string());
     match suggestion {
         Some(Suggestion::Option(OptionInfo { name: "if_busy", .. })) if is_closure => {
-            errors::did_you_mean(name, name, "on_error", "on_error = |err| Err(err.into())")
+            errors::did_you_mean(name, name, "if_busy", "if_busy = |busy| expr")
         }
         _ if name == "skip" && rest.peek(Paren) => {
             let advice = "the arguments are not recorded, so there is nothing to skip: remove it";
@@ -131,6 +137,7 @@ pub(crate) fn not_an_option(name: &Ident, rest: ParseStream<'_>) -> Error {
         }
         Some(Suggestion::Advice(advice)) => errors::advice(name, name, advice),
         Some(Suggestion::Key) if rest.peek2(LitStr) => errors::key_as_option(name, name),
+        _ if name == "key" || name == "keys" => errors::second_key(name, name),
         Some(Suggestion::Key) | None => {
             let options = OPTIONS.map(|option| format!("`{}`", option.name)).join(", ");
             errors::unknown_option(name, name, options)

@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use proc_macro2::TokenStream;
 use syn::parse::{ParseStream, Parser as _};
-use syn::{Attribute, Item, ItemFn, Meta, Stmt};
+use syn::{Attribute, Item, ItemFn, Meta, MetaList, Stmt};
 
 mod long_bodies;
 mod messages;
@@ -57,16 +57,21 @@ fn snapshots() -> impl Iterator<Item = PathBuf> {
 }
 
 fn expansion(input: &str) -> String {
-    let (args, item) = split.parse_str(input).expect("an attribute and an item");
-    let file = syn::parse2(crate::expand_or_error(args, item)).expect("the expansion is a file");
+    let (ours, item) = split.parse_str(input).expect("an attribute and an item");
+    let tokens = if ours.path.is_ident("distributed_locks") {
+        crate::defaults::expand(&ours.tokens, item)
+    } else {
+        crate::expand_or_error(ours.tokens, item)
+    };
+    let file = syn::parse2(tokens).expect("the expansion is a file");
     prettyplease::unparse(&file)
 }
 
-fn split(input: ParseStream<'_>) -> syn::Result<(TokenStream, TokenStream)> {
+fn split(input: ParseStream<'_>) -> syn::Result<(MetaList, TokenStream)> {
     let mut attrs = input.call(Attribute::parse_outer)?;
     let Meta::List(ours) = attrs.remove(0).meta else {
         return Err(input.error("the first attribute has arguments"));
     };
     let item: TokenStream = input.parse()?;
-    Ok((ours.tokens, quote::quote!(#(#attrs)* #item)))
+    Ok((ours, quote::quote!(#(#attrs)* #item)))
 }

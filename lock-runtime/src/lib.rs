@@ -77,10 +77,12 @@ pub mod redis {
 pub mod __private {
     pub use crate::acquire::options::Options;
     pub use crate::macro_support::call::{
-        AsManager, Box, Call, all_replicas, call, call_or_panic, duration, handle, make,
-        milliseconds, never, replicas, try_call,
+        AsManager, Box, Call, Failed, all_replicas, call, call_or_panic, call_or_panic_unless_busy,
+        call_unless_busy, duration, handle, handle_busy, make, milliseconds, never, replicas,
+        split_busy, try_call,
     };
     pub use crate::macro_support::call_setup::LockedFn;
+    pub use crate::macro_support::key_value::{KeyList, KeyText, key_value, key_values};
     pub use crate::macro_support::return_value::{
         FromLockError, NotAFuture, SkipValue, return_probe,
     };

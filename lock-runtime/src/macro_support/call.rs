@@ -6,10 +6,11 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::acquire::multi::LockKeys;
 use crate::acquire::{release, release_and_wait, release_frameless};
 use crate::api::hold::{Hold, current};
 use crate::api::manager::LockManager;
-use crate::error::LockError;
+use crate::error::{Busy, LockError};
 use crate::link::wait::block_on;
 use crate::macro_support::call_setup::{CallSetup, LockedFn};
 use crate::macro_support::locked_future::{Confirmed, LockedCall, NotConfirmed, ReleaseMode};
@@ -60,6 +61,22 @@ pub fn try_call<R>(
     Call::new(site, keys, ErrorPolicy::result())
 }
 
+/// As [`call`], and the function's own handler takes [`LockError::Busy`]: `if_busy = |busy| …`.
+pub fn call_unless_busy<R: FromLockError>(
+    site: &'static LockedFn,
+    keys: &[fmt::Arguments<'_>],
+) -> Call<R, Result<R, std::boxed::Box<Busy>>> {
+    Call::new(site, keys, ErrorPolicy::propagate_unless_busy())
+}
+
+/// As [`call_or_panic`], in the same way.
+pub fn call_or_panic_unless_busy<R>(
+    site: &'static LockedFn,
+    keys: &[fmt::Arguments<'_>],
+) -> Call<R, Result<R, std::boxed::Box<Busy>>> {
+    Call::new(site, keys, ErrorPolicy::panic_unless_busy())
+}
+
 /// A call of an annotated function.
 #[derive(Debug)]
 #[must_use]
@@ -95,6 +112,11 @@ impl<R, O> Call<R, O> {
 }
 
 impl<R, O, M: ReleaseMode> Call<R, O, M> {
+    /// `keys = …`, in place of the keys that the call was made with.
+    pub fn keys(&mut self, keys: Vec<String>) {
+        self.setup.keys = LockKeys::multiple(keys);
+    }
+
     /// `manager = …`
     pub fn manager(&mut self, manager: &impl AsManager) {
         self.setup.manager = Some(manager.as_manager().clone());
@@ -263,6 +285,45 @@ pub fn handle<R>(result: Result<R, LockError>, on_error: impl FnOnce(LockError) 
     match result {
         Ok(value) => value,
         Err(error) => on_error(error),
+    }
+}
+
+/// The value of a call, or what `if_busy = |busy| …` makes of a lock that is held.
+pub fn handle_busy<R>(
+    result: Result<R, std::boxed::Box<Busy>>,
+    if_busy: impl FnOnce(Busy) -> R,
+) -> R {
+    match result {
+        Ok(value) => value,
+        Err(busy) => if_busy(*busy),
+    }
+}
+
+/// Sets [`LockError::Busy`] apart, for a function that handles it and other errors differently.
+pub fn split_busy<R>(result: Result<R, LockError>) -> Result<R, Failed<R>> {
+    result.map_err(|error| match error {
+        LockError::Busy(busy) => Failed::Busy(Unanswered(busy, PhantomData)),
+        error => Failed::Other(Unanswered(std::boxed::Box::new(error), PhantomData)),
+    })
+}
+
+/// Why a call has no value.
+#[derive(Debug)]
+pub enum Failed<R> {
+    /// For `if_busy = |busy| …`.
+    Busy(Unanswered<Busy, R>),
+    /// For `on_error = |err| …`.
+    Other(Unanswered<LockError, R>),
+}
+
+/// An error, and the type of the value to make of it: the handler's value is coerced to that.
+#[derive(Debug)]
+pub struct Unanswered<E, R>(std::boxed::Box<E>, PhantomData<fn() -> R>);
+
+impl<E, R> Unanswered<E, R> {
+    /// What the handler makes of the error.
+    pub fn answer(self, handler: impl FnOnce(E) -> R) -> R {
+        handler(*self.0)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use crate::error::LockError;
+use crate::error::{Busy, LockError};
 
 /// A return type with room for a [`LockError`]: a `Result` whose error type is made from one.
 #[diagnostic::on_unimplemented(
@@ -124,6 +124,30 @@ impl<T> ErrorPolicy<T, T> {
     /// `on_error = panic`
     pub(crate) fn panic() -> Self {
         Self::new(|ended| ended.unwrap_or_else(|(error, _)| panic!("{error}")))
+    }
+}
+
+impl<R> ErrorPolicy<R, Result<R, Box<Busy>>> {
+    /// As [`ErrorPolicy::propagate`]; the attribute appends the handler of `if_busy = |busy| …`.
+    pub(crate) fn propagate_unless_busy() -> Self
+    where
+        R: FromLockError,
+    {
+        Self::new(|ended| match ended {
+            Ok(value) => Ok(value),
+            Err((_, Some(failed))) if !failed.is_success() => Ok(failed),
+            Err((LockError::Busy(busy), None)) => Err(busy),
+            Err((error, _)) => Ok(R::from_lock_error(error)),
+        })
+    }
+
+    /// As [`ErrorPolicy::panic`], in the same way.
+    pub(crate) fn panic_unless_busy() -> Self {
+        Self::new(|ended| match ended {
+            Ok(value) => Ok(value),
+            Err((LockError::Busy(busy), None)) => Err(busy),
+            Err((error, _)) => panic!("{error}"),
+        })
     }
 }
 

@@ -20,7 +20,14 @@ pub(super) fn options() -> impl Strategy<Value = String> {
             some_length("linger"),
             one_of(&["fairness = strict", "min_hold = \"1ns\"", "min_hold = self.ttl"]),
         ]),
-        perhaps(one_of(&["if_busy = skip"])),
+        perhaps(one_of(&[
+            "if_busy = skip",
+            "if_busy = |busy| busy.into()",
+            "if_busy = conflict",
+            "prefix = \"shop:\"",
+            "prefix = \"{id}:\"",
+            "prefix = self.tenant",
+        ])),
         perhaps(one_of(&[
             "on_error = panic",
             "on_error = |err| Err(err.into())",
@@ -89,6 +96,10 @@ pub(super) fn keys() -> impl Strategy<Value = String> {
         "[\"a:{from}\", \"a:{to}\",]",
         "[\"x{id}\", \"y{id}\"], id = self.id",
         "[\"one\"]",
+        "key = order.lock_key()",
+        "key = &self.key",
+        "keys = ids.iter().map(|id| id + 1)",
+        "keys = [a, b]",
     ])
 }
 

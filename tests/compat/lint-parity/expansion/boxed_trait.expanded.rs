@@ -51,19 +51,23 @@ impl Sell for Shop {
         Self: 'async_trait,
     {
         ::distlock::__private::Box::pin(async move {
-            let distlock_fn = {
-                static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-                    "expansion::boxed_trait",
-                    "sell",
-                    "item:{item}",
-                    ::distlock::__private::Options::DEFAULT,
+            return ({
+                let distlock_call = ::distlock::__private::call::<
+                    Result<usize, LockError>,
+                >(
+                    {
+                        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                            "expansion::boxed_trait",
+                            "sell",
+                            "item:{item}",
+                            ::distlock::__private::Options::DEFAULT,
+                        );
+                        &LOCKED_FN
+                    },
+                    &[format_args!("item:{0}", item)],
                 );
-                &LOCKED_FN
-            };
-            let distlock_call = ::distlock::__private::call::<
-                Result<usize, LockError>,
-            >(distlock_fn, &[format_args!("item:{0}", item)]);
-            return distlock_call
+                distlock_call
+            })
                 .run_async(move || async move {
                     ::distlock::__private::make(|| -> ::core::pin::Pin<
                             Box<
@@ -85,7 +89,7 @@ impl Sell for Shop {
                         })
                         .await
                 })
-                .await;
+                .await
         })
     }
 }

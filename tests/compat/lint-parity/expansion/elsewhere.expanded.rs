@@ -5,19 +5,24 @@ pub struct Shop {
 }
 impl Shop {
     pub fn open(&self) -> Result<(), LockError> {
-        let distlock_fn = {
-            static LOCKED_FN: locks::__private::LockedFn = locks::__private::LockedFn::new(
-                "expansion::elsewhere",
-                "open",
-                "shop",
-                locks::__private::Options::DEFAULT,
+        return ({
+            let mut distlock_call = locks::__private::call::<
+                Result<(), LockError>,
+            >(
+                {
+                    static LOCKED_FN: locks::__private::LockedFn = locks::__private::LockedFn::new(
+                        "expansion::elsewhere",
+                        "open",
+                        "shop",
+                        locks::__private::Options::DEFAULT,
+                    );
+                    &LOCKED_FN
+                },
+                &[format_args!("shop")],
             );
-            &LOCKED_FN
-        };
-        let mut distlock_call = locks::__private::call::<
-            Result<(), LockError>,
-        >(distlock_fn, &[format_args!("shop")]);
-        distlock_call.manager(&(self.locks));
-        return distlock_call.run(|| -> Result<(), LockError> { Ok(()) });
+            distlock_call.manager(&(self.locks));
+            distlock_call
+        })
+            .run(|| -> Result<(), LockError> { Ok(()) });
     }
 }

@@ -3,22 +3,26 @@ use distlock::{LockError, distributed_lock};
 pub fn name(id: u64) -> impl Future<Output = Result<String, LockError>> + Send {
     const _: () = ();
     async move {
-        let distlock_fn = {
-            static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-                "expansion::future",
-                "name",
-                "name:{id}",
-                ::distlock::__private::Options::DEFAULT,
+        return ({
+            let distlock_call = ::distlock::__private::call::<
+                Result<String, LockError>,
+            >(
+                {
+                    static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                        "expansion::future",
+                        "name",
+                        "name:{id}",
+                        ::distlock::__private::Options::DEFAULT,
+                    );
+                    &LOCKED_FN
+                },
+                &[format_args!("name:{0}", id)],
             );
-            &LOCKED_FN
-        };
-        let distlock_call = ::distlock::__private::call::<
-            Result<String, LockError>,
-        >(distlock_fn, &[format_args!("name:{0}", id)]);
-        return distlock_call
+            distlock_call
+        })
             .run_async(move || async move {
                 ::distlock::__private::make(|| { ready(Ok(id.to_string())) }).await
             })
-            .await;
+            .await
     }
 }

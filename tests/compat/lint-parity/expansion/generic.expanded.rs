@@ -9,19 +9,23 @@ where
     K: Display,
     T: PartialEq,
 {
-    let distlock_fn = {
-        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-            "expansion::generic",
-            "first",
-            "{key}:{N}",
-            ::distlock::__private::Options::DEFAULT,
+    return ({
+        let distlock_call = ::distlock::__private::call::<
+            Result<Option<&'a T>, LockError>,
+        >(
+            {
+                static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                    "expansion::generic",
+                    "first",
+                    "{key}:{N}",
+                    ::distlock::__private::Options::DEFAULT,
+                );
+                &LOCKED_FN
+            },
+            &[format_args!("{0}:{1}", key, N)],
         );
-        &LOCKED_FN
-    };
-    let distlock_call = ::distlock::__private::call::<
-        Result<Option<&'a T>, LockError>,
-    >(distlock_fn, &[format_args!("{0}:{1}", key, N)]);
-    return distlock_call
+        distlock_call
+    })
         .run(|| -> Result<Option<&'a T>, LockError> {
             Ok(items.iter().find(|item| *item != spare))
         });

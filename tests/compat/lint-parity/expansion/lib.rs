@@ -3,6 +3,8 @@
 pub mod asynchronous;
 pub mod boxed;
 pub mod boxed_trait;
+pub mod busy;
+pub mod defaults;
 pub mod elsewhere;
 pub mod future;
 pub mod generic;
@@ -15,3 +17,4 @@ pub mod panicking;
 pub mod skipped;
 pub mod sync;
 pub mod unnamed;
+pub mod value;

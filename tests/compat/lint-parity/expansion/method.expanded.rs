@@ -5,19 +5,23 @@ pub struct Shop {
 }
 impl Shop {
     pub fn sell(&mut self) -> Result<&mut u64, LockError> {
-        let distlock_fn = {
-            static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-                "expansion::method",
-                "sell",
-                "shop:{}",
-                ::distlock::__private::Options::DEFAULT,
+        return ({
+            let distlock_call = ::distlock::__private::call::<
+                Result<&mut u64, LockError>,
+            >(
+                {
+                    static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                        "expansion::method",
+                        "sell",
+                        "shop:{}",
+                        ::distlock::__private::Options::DEFAULT,
+                    );
+                    &LOCKED_FN
+                },
+                &[format_args!("shop:{0}", self.name)],
             );
-            &LOCKED_FN
-        };
-        let distlock_call = ::distlock::__private::call::<
-            Result<&mut u64, LockError>,
-        >(distlock_fn, &[format_args!("shop:{0}", self.name)]);
-        return distlock_call
+            distlock_call
+        })
             .run(|| -> Result<&mut u64, LockError> {
                 self.stock -= 1;
                 Ok(&mut self.stock)

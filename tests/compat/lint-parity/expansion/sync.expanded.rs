@@ -1,16 +1,21 @@
 use distlock::{LockError, distributed_lock};
 pub fn withdraw(from: u64, amount: u64) -> Result<u64, LockError> {
-    let distlock_fn = {
-        static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
-            "expansion::sync",
-            "withdraw",
-            "account:{from}",
-            ::distlock::__private::Options::DEFAULT,
+    return ({
+        let distlock_call = ::distlock::__private::call::<
+            Result<u64, LockError>,
+        >(
+            {
+                static LOCKED_FN: ::distlock::__private::LockedFn = ::distlock::__private::LockedFn::new(
+                    "expansion::sync",
+                    "withdraw",
+                    "account:{from}",
+                    ::distlock::__private::Options::DEFAULT,
+                );
+                &LOCKED_FN
+            },
+            &[format_args!("account:{0}", from)],
         );
-        &LOCKED_FN
-    };
-    let distlock_call = ::distlock::__private::call::<
-        Result<u64, LockError>,
-    >(distlock_fn, &[format_args!("account:{0}", from)]);
-    return distlock_call.run(|| -> Result<u64, LockError> { Ok(from - amount) });
+        distlock_call
+    })
+        .run(|| -> Result<u64, LockError> { Ok(from - amount) });
 }

@@ -332,3 +332,30 @@ pub fn nothing() {}
 pub fn unit_tail() -> () {
     ()
 }
+
+#[cfg_attr(feature = "locked", distributed_lock(key = name.trim(), on_error = Err))]
+pub fn key_of_value(name: &str, unused: u8) -> Answer<u32> {
+    let length = name.len() as u32;
+    return Ok(length);
+}
+
+#[cfg_attr(feature = "locked", distributed_lock(keys = names.iter(), prefix = "key:"))]
+pub async fn keys_of_values(names: &Vec<String>) -> Answer<usize> {
+    let mut length = names.len();
+    Ok(length)
+}
+
+pub struct Defaults;
+
+#[cfg_attr(feature = "locked", distlock::distributed_locks(prefix = "key:", on_error = Err))]
+impl Defaults {
+    #[cfg_attr(feature = "locked", distributed_lock("{}", name))]
+    pub fn by_default(&self, name: String) -> Answer<usize> {
+        return Ok(name.len());
+    }
+
+    #[cfg_attr(feature = "locked", distributed_lock("key"))]
+    fn never_used(&self) -> Answer<usize> {
+        Ok(1)
+    }
+}

@@ -1,5 +1,5 @@
 //! What `cargo expand` shows of one function of each kind. Beside each file in `expansion` lies
-//! what the compiler makes of it, and `docs/expansion.md` explains four of them;
+//! what the compiler makes of it, and `docs/expansion.md` explains five of them;
 //! `UPDATE_SNAPSHOTS=1` rewrites both.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use super::support::{cargo, text, workspace};
 use syn::{File, Item, ItemMod};
 
 const FENCE: &str = "```";
-const EXPLAINED: [&str; 4] = ["sync", "asynchronous", "future", "list"];
+const EXPLAINED: [&str; 5] = ["sync", "asynchronous", "future", "list", "defaults"];
 
 /// The modules of the example, by name, after all macros.
 static EXPANSIONS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
