@@ -190,7 +190,7 @@ impl Url {
         };
         let to = &mut connection;
         server.info = ask::<String>(to, &["INFO"]).map(|text| fields(&text));
-        if server.info("redis_mode") == Some("sentinel") {
+        if server.mode() == Some("sentinel") {
             server.watched = watched_names(to);
             return server;
         }

@@ -151,6 +151,11 @@ impl Server {
         self.info(name)?.parse().ok()
     }
 
+    /// `standalone`, `cluster` or `sentinel`. Valkey 9.1 has another name for it.
+    pub fn mode(&self) -> Option<&str> {
+        self.info("redis_mode").or_else(|| self.info("server_mode"))
+    }
+
     pub fn is_replica(&self) -> bool {
         matches!(self.info("role"), Some("slave" | "replica"))
     }

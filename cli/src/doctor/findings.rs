@@ -238,7 +238,7 @@ impl Report<'_> {
         let has_password = self.facts.target.has_password;
         let is_cluster = *kind == Kind::Cluster;
         let error = |id| (Level::Error, id);
-        match server.info("redis_mode") {
+        match server.mode() {
             Some("sentinel") => {
                 let names = &server.watched;
                 let name = names.first().map_or("NAME", String::as_str);
@@ -577,7 +577,7 @@ impl Report<'_> {
         for server in servers {
             self.slots_that_are_open(server);
         }
-        let is_node = |server: &&Server| server.info("redis_mode") != Some("standalone");
+        let is_node = |server: &&Server| server.mode() != Some("standalone");
         let refused = servers.iter().filter(is_node).find_map(|server| {
             let refusal = server.cluster_nodes.as_ref().err()?;
             (refusal.code == "NOPERM").then_some((&server.address, refusal))

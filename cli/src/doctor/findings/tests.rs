@@ -82,6 +82,13 @@ fn a_cluster_needs_newer_servers_in_cluster_mode() {
 }
 
 #[test]
+fn valkey_has_another_name_for_the_mode() {
+    let mut node = server("server_mode:cluster", "");
+    node.info.as_mut().unwrap().remove("redis_mode");
+    assert_eq!(found(node), ["cluster-url"]);
+}
+
+#[test]
 fn a_server_that_hides_its_history_is_named() {
     let mut server = server("", "");
     server.info.as_mut().unwrap().remove("master_replid");
