@@ -230,6 +230,18 @@ impl LockManager {
     }
 
     /// Watches the [status](Self::status): for a readiness probe, or to log outages.
+    ///
+    /// ```no_run
+    /// # use distlock_runtime as distlock;
+    /// let locks = distlock::LockManager::connect("redis://127.0.0.1/")?;
+    /// let mut watch = locks.watch();
+    /// std::thread::spawn(move || {
+    ///     while let Some(status) = watch.next_blocking() {
+    ///         println!("{status}");
+    ///     }
+    /// });
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
     #[must_use]
     pub fn watch(&self) -> StatusWatch {
         StatusWatch::new(&self.core)

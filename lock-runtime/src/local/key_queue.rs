@@ -706,7 +706,7 @@ impl KeyQueue {
             state.queue.was_handed_off(),
         );
         let (lease, lease_ref) =
-            Lease::granted(key, fence, id, valid_until, keep_until, me, metrics);
+            Lease::recorded(key, fence, id, valid_until, keep_until, me, metrics);
         self.context.counts.holds.fetch_add(1, Ordering::Relaxed);
         lease.raise_ttl(params.terms.ttl.get());
         if state.queue.is_contended() {

@@ -30,6 +30,8 @@ use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
 use crate::user_code;
 use crate::user_code::metrics::LeaseMetrics;
+#[cfg(any(test, distlock_verification))]
+use crate::{types::owner_info::CallSite, user_code::metrics::LockLabels};
 
 /// A future of the server's answer; nothing if there is none.
 pub type Answer<T> = Pin<Box<dyn Future<Output = Option<T>> + Send>>;
@@ -113,8 +115,25 @@ struct Rare {
 pub type LossWatchSlot = Option<u32>;
 
 impl Lease {
-    /// A new lease and the first reference to it.
+    /// A lease of a test or a model.
+    #[cfg(any(test, distlock_verification))]
+    #[track_caller]
     pub fn granted(
+        key: Arc<str>,
+        fence: Fence,
+        id: RequestId,
+        valid_until: Timestamp,
+        keep_until: Option<Timestamp>,
+        backend: Arc<dyn LeaseBackend>,
+    ) -> (Arc<Self>, LeaseRef) {
+        let here = CallSite::Line(std::panic::Location::caller());
+        let labels = LockLabels::of(here, None, None);
+        let metrics = LeaseMetrics::new(labels, valid_until, valid_until, false);
+        Self::recorded(key, fence, id, valid_until, keep_until, backend, metrics)
+    }
+
+    /// A new lease and the first reference to it.
+    pub(crate) fn recorded(
         key: Arc<str>,
         fence: Fence,
         id: RequestId,

@@ -1,15 +1,6 @@
 //! What a lease asks of its backend.
 
-use std::panic::Location;
-
 use super::*;
-use crate::types::owner_info::CallSite;
-use crate::user_code::metrics::LockLabels;
-
-fn metrics() -> LeaseMetrics {
-    let call_site = CallSite::Line(Location::caller());
-    LeaseMetrics::new(LockLabels::of(call_site, None, None), time::now(), time::now(), false)
-}
 
 /// Counts calls of `ensure_ttl` and `keep_until`.
 #[derive(Default)]
@@ -45,8 +36,7 @@ fn only_a_longer_ttl_is_sent() {
     let counts = Arc::new(Counts::default());
     let backend: Arc<dyn LeaseBackend> = Arc::<Counts>::clone(&counts);
     let (id, until) = (RequestId::from_bits(1), time::now().plus(Duration::from_secs(60)));
-    let (lease, _lease_ref) =
-        Lease::granted("key".into(), Fence::new(1), id, until, None, backend, metrics());
+    let (lease, _lease_ref) = Lease::granted("key".into(), Fence::new(1), id, until, None, backend);
     lease.raise_ttl(Duration::from_secs(30));
     let mut asked = |seconds| {
         lease.ensure_ttl(Duration::from_secs(seconds));
@@ -63,7 +53,7 @@ fn a_key_is_kept_only_if_its_section_begins() {
         let counts = Arc::new(Counts::default());
         let backend: Arc<dyn LeaseBackend> = Arc::<Counts>::clone(&counts);
         let (lease, _lease_ref) =
-            Lease::granted("key".into(), Fence::new(1), id, until, keep_until, backend, metrics());
+            Lease::granted("key".into(), Fence::new(1), id, until, keep_until, backend);
         assert_eq!(counts.kept.load(Ordering::Relaxed), 0, "no code has run");
         lease.begin();
         assert_eq!(counts.kept.load(Ordering::Relaxed), kept);
@@ -73,15 +63,7 @@ fn a_key_is_kept_only_if_its_section_begins() {
 /// A lease with this deadline.
 fn lease(until: Timestamp) -> (Arc<Lease>, LeaseRef) {
     let backend: Arc<dyn LeaseBackend> = Arc::new(Counts::default());
-    Lease::granted(
-        "key".into(),
-        Fence::new(1),
-        RequestId::from_bits(1),
-        until,
-        None,
-        backend,
-        metrics(),
-    )
+    Lease::granted("key".into(), Fence::new(1), RequestId::from_bits(1), until, None, backend)
 }
 
 #[test]
