@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Checks that the crates can be published: the content of their archives, and that a crate which has
-# only these archives builds and passes its tests. `--fast` leaves out the slow checks: features,
-# lowest versions, docs.rs, the oldest compiler, semver. Works under target/.
+# only these archives builds and passes its tests. `--fast` leaves out the slow checks: the
+# command, features, lowest versions, docs.rs, the oldest compiler, semver. Works under target/.
 set -euo pipefail
 cd "$(dirname "$0")"
 
+# In the order in which they are published.
 CRATES=(distlock-macros distlock-runtime distlock)
+COMMAND=distlock-cli
 WORK=target/publishable
 export CARGO_TARGET_DIR="$PWD/target"
 
@@ -23,21 +25,22 @@ archive() { echo "$CARGO_TARGET_DIR/package/$1-$(version).crate"; }
 pack() {
   say "archives"
   # shellcheck disable=SC2046
-  cargo package --quiet --allow-dirty --no-verify $(each_crate)
+  cargo package --quiet --allow-dirty --no-verify $(each_crate) -p "$COMMAND"
   local crate
-  for crate in "${CRATES[@]}"; do check_archive "$crate"; done
+  for crate in "${CRATES[@]}"; do check_archive "$crate" src/lib.rs; done
+  check_archive "$COMMAND" src/main.rs
 }
 
 check_archive() {
   local listing file
   listing="$(tar -tzf "$(archive "$1")" | sed 's|^[^/]*/||')"
-  for file in Cargo.toml README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT src/lib.rs; do
+  for file in Cargo.toml README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT "$2"; do
     grep -qx "$file" <<<"$listing" || fail "$1: $file is not in the archive"
   done
   if tar -xzOf "$(archive "$1")" "$1-$(version)/Cargo.toml" | grep -q testkit; then
     fail "$1: depends on a crate that is not published"
   fi
-  printf '%-13s %3d files, %6d bytes\n' "$1" "$(wc -l <<<"$listing")" "$(wc -c <"$(archive "$1")")"
+  printf '%-16s %3d files, %6d bytes\n' "$1" "$(wc -l <<<"$listing")" "$(wc -c <"$(archive "$1")")"
 }
 
 # A workspace of the unpacked archives and one crate that depends on their version. The files get
@@ -124,6 +127,27 @@ check_floor() {
   echo "the highest that a dependency asks for: $needed"
 }
 
+# In a workspace of its own: the lowest versions are for libraries.
+check_command() {
+  say "the command, from its archive"
+  rm -rf "$WORK-command" && mkdir -p "$WORK-command"
+  tar -xzmf "$(archive "$COMMAND")" -C "$WORK-command"
+  local manifest="$WORK-command/$COMMAND-$(version)/Cargo.toml" crate
+  without_dev_dependencies "$manifest"
+  {
+    echo '[patch.crates-io]'
+    for crate in "${CRATES[@]}"; do echo "$crate = { path = \"$PWD/$WORK/$crate\" }"; done
+    echo '[workspace]'
+  } >>"$manifest"
+  cargo run --quiet --manifest-path "$manifest" -- --version
+}
+
+check_order() {
+  say "publishing, without the upload"
+  # shellcheck disable=SC2046
+  cargo publish --quiet --dry-run --no-verify --allow-dirty $(each_crate) -p "$COMMAND"
+}
+
 check_features() {
   local features
   for features in "" tls-rustls serde test-util serde,test-util,tls-rustls; do
@@ -168,6 +192,8 @@ check_semver() {
 }
 
 check_slowly() {
+  check_command
+  check_order
   check_features
   check_lowest_versions
   check_docs
