@@ -120,6 +120,8 @@ fi
 
 say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+# Installs mdBook under target/ if it is not there: a minute of processor time.
+cargo xtask book
 
 say "packages"
 ./publishable.sh --fast

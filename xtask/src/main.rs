@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{loc, tidy};
+use xtask::{book, figures, loc, tidy};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about, version)]
@@ -21,6 +21,10 @@ enum Task {
         /// Another checkout of the repository than this one
         root: Option<PathBuf>,
     },
+    /// Build docs/ as a book under target/book, and check its links
+    Book,
+    /// Write the diagrams of docs/
+    Figures,
     /// Count files and lines of code by part and layer, next to the budget of ARCHITECTURE.md
     Loc {
         /// Another checkout of the repository than this one
@@ -45,6 +49,14 @@ fn main() -> Result<ExitCode> {
                 .collect();
             println!("tidy: {} findings ({})", findings.len(), counts.join(", "));
             Ok(ExitCode::FAILURE)
+        }
+        Task::Book => {
+            println!("{}", book::build(&repository())?.join("index.html").display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Figures => {
+            figures::write(&repository())?;
+            Ok(ExitCode::SUCCESS)
         }
         Task::Loc { root } => {
             print!("{}", loc::table(&root.unwrap_or_else(repository))?);
