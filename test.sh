@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The gate: format, lints, tests, documentation, packages and examples. Installs redis-server, tmux,
-# prometheus, and strace on Linux, if they are missing. Needs a Rust toolchain (rustup's default
-# profile).
+# prometheus, wrk, and strace on Linux, if they are missing. Needs a Rust toolchain (rustup's
+# default profile).
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -74,6 +74,11 @@ if ! command -v tmux >/dev/null; then
   install_package tmux tmux >/dev/null || true
   command -v tmux >/dev/null || fail "tmux could not be installed: a test runs the command in it"
 fi
+if ! command -v wrk >/dev/null; then
+  say "installing wrk"
+  install_package wrk wrk >/dev/null || true
+  command -v wrk >/dev/null || fail "wrk could not be installed: an example is loaded with it"
+fi
 if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null; then
   say "installing prometheus"
   # Debian's package would start a service: only its programs are used.
@@ -137,6 +142,11 @@ say "examples"
 "$TARGET/debug/examples/fenced_write"
 "$TARGET/debug/examples/cron"
 "$TARGET/debug/examples/transfer"
+"$TARGET/debug/examples/leader"
+"$TARGET/debug/examples/worker"
+"$TARGET/debug/examples/migration"
+"$TARGET/debug/axum-example" tour
+"$TARGET/debug/axum-example" load --seconds 3
 "$TARGET/debug/examples/observed" --listen 127.0.0.1:0 --seconds 2
 
 say "passed"

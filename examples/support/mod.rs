@@ -42,6 +42,12 @@ impl Server {
     pub fn url(&self) -> &str {
         &self.url
     }
+
+    /// Whether dropping this value stops the server.
+    #[allow(dead_code, reason = "most examples do not stop it")]
+    pub fn is_private(&self) -> bool {
+        matches!(self.origin, Origin::Private(_))
+    }
 }
 
 impl fmt::Display for Server {
