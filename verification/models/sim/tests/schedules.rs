@@ -1,5 +1,7 @@
 //! Simulated schedules: they keep all guarantees, are deterministic, and shrink.
 
+use std::time::Duration;
+
 use checker::Property;
 use sim::campaign::Campaign;
 use sim::plan::{Fault, FaultKind, Part, Plan};
@@ -30,13 +32,30 @@ fn the_same_seed_gives_the_same_events() {
     }
 }
 
+/// A failover that loses nothing ends a migration, and the next one of the slot begins before the
+/// first one would have ended.
+#[test]
+fn a_slot_that_is_migrated_again_right_after_a_failover_keeps_its_locks() {
+    let ms = Duration::from_millis;
+    let migrate = |phases: [u64; 3]| FaultKind::Migrate { key: 0, by: 1, phases: phases.map(ms) };
+    let failover = FaultKind::Failover { lag: Duration::ZERO, span: Duration::ZERO };
+    let all = [(100, migrate([0, 300, 300])), (200, failover), (210, migrate([2_000, 5, 5]))];
+    for seed in 1..100 {
+        let mut plan = Plan::generate(seed);
+        (plan.nodes, plan.migrates_on) = (2, false);
+        plan.faults = all.clone().map(|(at, what)| Fault { at: ms(at), what }).into();
+        let trial = Trial::of(&plan);
+        assert!(trial.lossless && trial.report.is_right(), "{plan} {:?}", trial.report.violations);
+    }
+}
+
 /// A schedule in which a valid hold is deleted on the server.
 fn broken() -> (Plan, Trial) {
     let trials = (1..).map(|seed| {
         let mut plan = Plan::generate(seed);
         let key = 0;
         let delete = FaultKind::Delete { key, part: Part::Hold };
-        plan.faults = vec![Fault { at: std::time::Duration::from_millis(20), what: delete }];
+        plan.faults = vec![Fault { at: Duration::from_millis(20), what: delete }];
         let trial = Trial::of(&plan);
         (plan, trial)
     });
@@ -55,10 +74,10 @@ fn a_double_hold_after_a_deletion_is_counted_and_is_no_violation() {
 fn a_schedule_shrinks_to_one_that_breaks_the_same_property() {
     // No request of this plan succeeds.
     let mut plan = Plan::generate(7);
-    let gone = FaultKind::Freeze { span: std::time::Duration::ZERO };
-    plan.faults.push(Fault { at: std::time::Duration::from_millis(1), what: gone });
+    let gone = FaultKind::Freeze { span: Duration::ZERO };
+    plan.faults.push(Fault { at: Duration::from_millis(1), what: gone });
     for member in &mut plan.processes {
-        member.ttl = std::time::Duration::ZERO;
+        member.ttl = Duration::ZERO;
     }
     let broken = properties(&plan);
     let property = *broken.first().expect("the library rejects a zero ttl, and the plan fails");

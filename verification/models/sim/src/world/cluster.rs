@@ -49,6 +49,8 @@ impl SlotState {
 /// A slot that is being migrated.
 #[derive(Clone, Copy)]
 struct OpenSlot {
+    /// The fault that migrates it.
+    fault: usize,
     to: usize,
     phase: usize,
 }
@@ -139,7 +141,7 @@ impl Cluster {
         let is_own = self.is_master_of(server, node);
         match open {
             None if is_own => Ok(()),
-            Some(OpenSlot { to: other, phase }) if is_own => match call {
+            Some(OpenSlot { to: other, phase, .. }) if is_own => match call {
                 Command::Subscribe(_) => Ok(()),
                 _ if has_one_key && phase < LOCKS_MOVED => Ok(()),
                 _ if has_one_key || phase >= TOKENS_MOVED => Err(CommandError::Asked(to(other))),
@@ -272,17 +274,15 @@ impl World<'_> {
         let nodes = cluster.servers.len();
         let Some(state) = cluster.slots.get_mut(&slot) else { return };
         let to = match state.open {
-            // The one before is not over.
-            Some(_) if phase == 0 => return,
-            Some(open) => open.to,
+            Some(open) if open.fault == fault => open.to,
             None if phase == 0 => (state.node + by) % nodes,
-            // A failover has ended it.
-            None => return,
+            // The one before is not over, or a failover has ended this one.
+            _ => return,
         };
         if phase == DONE {
             return self.finish_migration(slot);
         }
-        state.open = Some(OpenSlot { to, phase });
+        state.open = Some(OpenSlot { fault, to, phase });
         if phase == LOCKS_MOVED {
             self.move_data(slot);
         }
