@@ -446,9 +446,12 @@ impl Fleet {
         self.links()
     }
 
-    /// Whether all nodes are connected that have slots.
+    /// Whether all slots have nodes, and these are connected. A node that has just become a replica
+    /// may not know yet who has its slots.
     pub(crate) fn is_connected(&self) -> bool {
-        self.table().nodes.iter().skip(1).all(|node| node.link.link().mark().is_some())
+        let table = self.table();
+        let is_connected = |node: &NodeLink| node.link.link().mark().is_some();
+        !table.owners.contains(&NO_NODE) && table.nodes.iter().skip(1).all(is_connected)
     }
 
     /// Why no node is known.

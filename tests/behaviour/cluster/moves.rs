@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use distlock::{LockError, LockManager};
-use testkit::{Cluster, eventually};
+use testkit::{Cluster, RedisServer, eventually};
 
 use super::{PRIMARIES, assert_locks, keys_in, manager};
 use crate::support::{LIMIT, until_free, until_waiting};
@@ -68,6 +68,32 @@ fn a_hold_is_force_released_where_its_slot_is() {
     });
     assert_locks(&operator, "key");
     eventually(LIMIT, "the holder knows", || !stuck.hold().is_valid());
+}
+
+/// Long before the next look at the nodes without a reason.
+#[test]
+fn a_slot_that_no_node_had_is_found_once_one_has_it() {
+    let all = start();
+    let nodes = || (0..PRIMARIES).map(|node| all.node(node));
+    for node in nodes() {
+        node.command(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]);
+    }
+    // The slot loses its data.
+    let builder = LockManager::builder().url(all.url()).data_loss_grace(false);
+    let locks = builder.outage_timeout(LIMIT).build().unwrap();
+    assert_locks(&locks, "key");
+    let slot = all.slot_of("key");
+    let to = next(all.owner_of(slot));
+    let command = |node: &RedisServer, words: &[&str]| {
+        let slot = slot.to_string();
+        node.command(&[&["CLUSTER"], words, &[&slot]].concat());
+    };
+    nodes().for_each(|node| command(node, &["DELSLOTS"]));
+    // The server says that nobody serves the slot, and then so does the table.
+    let error = locks.mutex("key").wait(Duration::from_millis(300)).acquire_blocking();
+    assert!(error.is_err(), "{error:?}");
+    command(all.node(to), &["ADDSLOTS"]);
+    assert_locks(&locks, "key");
 }
 
 #[test]

@@ -202,6 +202,15 @@ fn a_node_without_slots_stays_while_commands_are_sent_to_it() {
     assert_eq!(world.fleet.addresses(), [node(1)]);
 }
 
+/// The nodes may know that another one is to have its slots before they know which.
+#[test]
+fn a_slot_without_a_node_is_looked_for_until_it_has_one() {
+    let world = World::new();
+    world.apply(&topology(&[1], |_| None), &BTreeSet::new());
+    assert_eq!(world.fleet.addresses(), []);
+    assert!(!world.fleet.is_connected());
+}
+
 /// The node of the key at this port has named that one.
 fn redirect(world: &World, from: u16, to: u16) {
     let slot = world.context.space.slot("key");

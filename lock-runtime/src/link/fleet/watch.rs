@@ -2,7 +2,8 @@
 //!
 //! It asks at the start, when a node redirects a command, when a connection is lost or cannot be
 //! made, and now and then. One discovery answers everything that was heard before it. While a node
-//! cannot be reached, the thread goes on asking: a replica may take the place of that node.
+//! cannot be reached, the thread goes on asking: a replica may take the place of that node. So it
+//! does while a slot has no node.
 
 use std::io;
 use std::sync::{Arc, Weak};
@@ -90,8 +91,8 @@ impl TopologyWatch {
         }
     }
 
-    /// Finds out, and moves what has to move. Returns whether all nodes with slots are connected;
-    /// `None` if the manager is gone.
+    /// Finds out, and moves what has to move. Returns whether all slots have nodes which are
+    /// connected; `None` if the manager is gone.
     fn look(&self) -> Option<bool> {
         let fleet = self.fleet.upgrade()?;
         let heard = fleet.take_heard(time::now());
