@@ -52,7 +52,7 @@ pub fn release(
     }
 }
 
-/// What somebody has to know before a lock is released.
+/// What a user has to know before a lock is released.
 pub fn question(key: &str, holder: &Holder) -> String {
     format!(
         "{} is held by {} on {}, process {}, for {}.\nIts code may still run: only storage that \

@@ -40,7 +40,7 @@ pub enum Level {
     Error,
     /// Locks work, and may be lost or slow.
     Warning,
-    /// It cannot be told.
+    /// It cannot be found out.
     Unknown,
 }
 

@@ -154,7 +154,7 @@ impl LockManager {
     /// hold. Returns whether it is; if not, nothing changes.
     ///
     /// This is for operators, when a holder is known to be stuck. Its code may still run and does
-    /// not stop at once: whatever it writes after this call has to be [refused by its
+    /// not stop at once: what it writes after this call has to be [refused by its
     /// token](crate::FenceGate). The next waiter is granted the lock with a higher one.
     ///
     /// The process that held the lock is notified and reports the hold as
