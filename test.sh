@@ -132,8 +132,9 @@ say "packages"
 ./publishable.sh --fast
 
 say "examples"
-# As the tests have built them. `cargo run` selects one package only, whose dependencies have fewer
+# Most are there from the tests. `cargo run` selects one package only, whose dependencies have fewer
 # features than in the whole workspace, and would build them again.
+cargo build --workspace --bins --examples --quiet
 "$TARGET/debug/examples/bank" --seconds 2
 "$TARGET/debug/examples/bank" --seconds 2 --no-lock
 "$TARGET/debug/examples/bank" --seconds 2 --sentinel
