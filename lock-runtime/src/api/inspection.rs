@@ -21,7 +21,8 @@ use crate::wire::reply::{BlockedWait, LockState, Reply, WaiterInfo};
 const MOVING: Duration = Duration::from_secs(5);
 /// How soon it asks again.
 const SOON: Duration = Duration::from_millis(20);
-/// How long it waits for what is registered inside a hold: in a cluster another node has that.
+/// How long it waits for what is registered inside a hold: in a cluster another node has that, to
+/// which this process may not be connected yet.
 const INSIDE: Duration = Duration::from_secs(1);
 
 /// The state of the lock of this key, with the waiters of this process.
@@ -72,10 +73,22 @@ async fn nested_waits(
     holder: Option<&HolderInfo>,
 ) -> Vec<NestedWait> {
     let Some(holder) = holder.filter(|holder| !holder.is_kept()) else { return Vec::new() };
-    let inside = user_code::with_guarded(core.links().look_inside(holder.id));
-    let inside = core.drive(key, async { inside.await.ok() });
-    let answer = core.until(Some(time::now().plus(INSIDE)), inside).await.flatten();
-    let Some(Ok(Reply::Blocked(waits))) = answer else { return Vec::new() };
+    let until = Some(time::now().plus(INSIDE));
+    let look = || {
+        let inside = user_code::with_guarded(core.links().look_inside(holder.id));
+        core.drive(key, async { inside.await.ok() })
+    };
+    let waits = core.until(until, async {
+        loop {
+            match look().await {
+                Some(Ok(Reply::Blocked(waits))) => return waits,
+                Some(Err(error)) if error.is_for_long() => return Vec::new(),
+                _ => {}
+            }
+            core.until(Some(time::now().plus(SOON)), pending::<()>()).await;
+        }
+    });
+    let waits = waits.await.unwrap_or_default();
     let is_for_key = |wait: &BlockedWait| wait.target == WaitTarget::Key;
     waits.into_iter().filter(is_for_key).map(NestedWait::from).collect()
 }

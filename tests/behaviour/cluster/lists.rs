@@ -1,12 +1,14 @@
-//! Listing the locks of all nodes.
+//! Listing and inspecting the locks of all nodes.
 
 use std::collections::BTreeSet;
+use std::thread;
+use std::time::Duration;
 
 use distlock::{LockError, LockList};
-use testkit::{Cluster, eventually};
+use testkit::{Cluster, Direction, eventually};
 
-use super::{ODD_KEYS, PRIMARIES, keys_in, manager};
-use crate::support::LIMIT;
+use super::{ODD_KEYS, PRIMARIES, key_on_each, keys_in, manager};
+use crate::support::{LIMIT, inspect};
 
 const TAGS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 const OF_TAG: usize = 20;
@@ -83,4 +85,36 @@ fn locks_of_a_node_that_fails_over_meanwhile_are_listed() {
     drain(&mut list, &mut seen);
     assert_eq!(seen, keys);
     drop(guards);
+}
+
+#[test]
+fn a_process_that_has_just_connected_sees_what_holders_wait_for_on_other_nodes() {
+    let all = Cluster::start().unwrap();
+    let locks = manager(&all);
+    let outer = key_on_each(&all);
+    let guard = locks.mutex("wanted").acquire_blocking().unwrap();
+    let others = manager(&all);
+    let wait_inside = |[first, second, third]: &[String; PRIMARIES]| -> Result<(), LockError> {
+        let acquire = |key: &str| others.mutex(key).wait(LIMIT).acquire_blocking();
+        acquire(first)?.enter(|| {
+            acquire(second)?.enter(|| acquire(third)?.enter(|| acquire("wanted").map(drop)))
+        })
+    };
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| wait_inside(&outer));
+        eventually(LIMIT, "it is registered in each hold", || {
+            outer.iter().all(|key| !inspect(&locks, key).nested_waits.is_empty())
+        });
+        for late in 0..PRIMARIES {
+            all.proxy(late).delay(Direction::ToClient, Duration::from_millis(50));
+            let locks = manager(&all);
+            for key in outer.iter().filter(|key| all.owner_of(all.slot_of(key)) != late) {
+                let found = inspect(&locks, key);
+                assert_eq!(found.nested_waits.len(), 1, "{late}: {found:?}");
+            }
+            all.heal_proxies();
+        }
+        guard.release_blocking().unwrap();
+        waiter.join().unwrap().unwrap();
+    });
 }
