@@ -451,7 +451,10 @@ impl Protocol {
                 self.acquired_all(now, sent.at, &ids, fences);
             }
             (CommandKind::Release(id), Ok(Reply::Released(held))) => {
-                self.update(now, id, |request, cx| request.release_reply(cx, held));
+                let is_known = self.update(now, id, |request, cx| request.release_reply(cx, held));
+                if is_known.is_none() {
+                    self.primary.end_confirmed(id);
+                }
             }
             (CommandKind::Renew { renewals, .. }, Ok(Reply::Renewed(replies))) => {
                 for ((id, ttl), reply) in renewals.into_iter().zip(replies) {
@@ -544,7 +547,7 @@ impl Protocol {
                 let is_known =
                     self.update(now, *id, |request, cx| request.release_failed(cx, error));
                 if is_known.is_none() {
-                    self.primary.end_failed(*id);
+                    self.primary.end_failed(now, *id, error);
                 }
             }
             CommandKind::Renew { renewals, .. } => {

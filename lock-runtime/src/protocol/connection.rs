@@ -15,7 +15,9 @@ use crate::protocol::Protocol;
 use crate::protocol::commands::{Backlog, CommandKind};
 use crate::protocol::request::{CommandError, Failure, Output};
 use crate::protocol::state::{OnServer, RequestState, time_to_keep};
-use crate::protocol::timing::{AfterFailover, LATE, RETRY, SLOWER, TRUSTED, Timing};
+use crate::protocol::timing::{
+    AfterFailover, LATE, RETRY, SHORTEST_PAUSE, SLOWER, TRUSTED, Timing, earliest,
+};
 use crate::types::fence::Fence;
 use crate::types::request_id::RequestId;
 use crate::types::time::{Timestamp, millis};
@@ -45,6 +47,9 @@ impl ConnectErrorKind {
 const RETRY_REFUSED: Duration = Duration::from_secs(1);
 /// How long before an outage a release may have been lost for the server that comes after it.
 const LOST_RELEASES: Duration = Duration::from_secs(5);
+/// How long a repeated release that is refused for the moment is sent: while a slot is being moved,
+/// say. A hold of a usual ttl is over by then.
+const REPEATED_FOR: Duration = Duration::from_secs(30);
 /// So many of them are remembered.
 const MAX_ENDED: usize = 1_024;
 /// So many primaries that were left are remembered.
@@ -125,6 +130,8 @@ pub(super) struct EndedRequest {
     pub(super) on_server: OnServer,
     /// The server that serves its slot by now may not have heard of its end.
     pub(super) missed: bool,
+    /// When its end was first repeated, if that is not confirmed yet.
+    pub(super) repeated_at: Option<Timestamp>,
 }
 
 /// Which server is the primary, and what it may not know after a failover.
@@ -135,6 +142,8 @@ pub(crate) struct Primary {
     left: VecDeque<Mark>,
     /// The latest requests that have ended on it.
     ended: VecDeque<EndedRequest>,
+    /// When to repeat the ends that it may have missed, if before the next connection.
+    repeat_at: Option<Timestamp>,
     /// It is another one than before.
     changed: bool,
     /// It has replicas, one of which may become the primary.
@@ -151,6 +160,7 @@ impl Primary {
             mark: Mark::default(),
             left: VecDeque::new(),
             ended: VecDeque::new(),
+            repeat_at: None,
             changed: false,
             replicated: false,
             since: now,
@@ -163,6 +173,7 @@ impl Primary {
         self.ended.retain(|ended| ended.missed || ended.at.plus(LOST_RELEASES) >= down_since);
         for ended in &mut self.ended {
             ended.missed = true;
+            ended.repeated_at = None;
         }
     }
 
@@ -176,16 +187,36 @@ impl Primary {
         let (leaving, staying): (VecDeque<_>, _) =
             all.into_iter().partition(|ended| leaves(&ended.key));
         self.ended = leaving;
+        // What is under way is not answered any more, or with a refusal.
+        for ended in &mut self.ended {
+            ended.missed |= ended.repeated_at.is_some();
+        }
         if let Some(down_since) = down_since {
             self.miss_ended(down_since);
         }
         std::mem::replace(&mut self.ended, staying).into()
     }
 
-    /// A command that was to end it again has failed.
-    pub(super) fn end_failed(&mut self, id: RequestId) {
+    /// A command that was to end it again has been executed.
+    pub(super) fn end_confirmed(&mut self, id: RequestId) {
+        for ended in self.ended.iter_mut().filter(|ended| ended.id == id) {
+            ended.repeated_at = None;
+        }
+    }
+
+    /// A command that was to end it again has failed. It is sent once more: on the next connection,
+    /// or here after a pause, as the slot may be on its way to another node.
+    pub(super) fn end_failed(&mut self, now: Timestamp, id: RequestId, error: &CommandError) {
         for ended in self.ended.iter_mut().filter(|ended| ended.id == id) {
             ended.missed = ended.on_server == OnServer::MayArriveLate;
+            let Some(first) = ended.repeated_at.filter(|_| !error.is_for_long()) else { continue };
+            if now.since(first) < REPEATED_FOR {
+                ended.missed = true;
+                if *error != CommandError::ConnectionLost {
+                    let at = Timing::retry_at(now, first, SHORTEST_PAUSE);
+                    self.repeat_at = earliest([self.repeat_at, Some(at)]);
+                }
+            }
         }
     }
 
@@ -300,11 +331,14 @@ impl Protocol {
     }
 
     pub(super) fn repeat_missed(&mut self, now: Timestamp) {
+        self.primary.repeat_at = None;
         let mut recent = std::mem::take(&mut self.primary.ended);
-        for EndedRequest { at, key, id, keep_until, on_server, missed } in &mut recent {
+        for EndedRequest { at, key, id, keep_until, on_server, missed, repeated_at } in &mut recent
+        {
             if !std::mem::take(missed) {
                 continue;
             }
+            repeated_at.get_or_insert(now);
             let slot = self.slot_of(key);
             if let Some(slot) = slot {
                 self.note_tokens(now, slot);
@@ -318,6 +352,17 @@ impl Protocol {
             *at = now;
         }
         self.primary.ended = recent;
+    }
+
+    /// When to repeat ends; never without a connection, as the next one does it.
+    pub(crate) fn next_repeat(&self) -> Option<Timestamp> {
+        self.primary.repeat_at.filter(|_| self.server.down_since.is_none())
+    }
+
+    pub(crate) fn repeat_due(&mut self, now: Timestamp) {
+        if self.next_repeat().is_some_and(|at| at <= now) {
+            self.repeat_missed(now);
+        }
     }
 
     /// A connection is established and its inbox subscribed. `max_lease`: the longest lease that

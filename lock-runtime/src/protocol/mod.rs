@@ -156,6 +156,7 @@ impl Protocol {
             self.reply_due_at(),
             self.next_probe(),
             self.next_announcement(),
+            self.next_repeat(),
             self.asked_due_at(),
         ])
     }
@@ -302,6 +303,7 @@ impl Protocol {
         }
         self.probe_due(now);
         self.announcement_due(now);
+        self.repeat_due(now);
         self.asked_due(now);
         while let Some(id) = self.timers.first_due_by(now) {
             self.request_due(now, id);
@@ -377,7 +379,9 @@ impl Protocol {
             if request.on_server > OnServer::Nothing {
                 let RequestState { key, keep_until, on_server, .. } = *request;
                 let missed = is_given_up && on_server == OnServer::MayArriveLate;
-                let ended = EndedRequest { at: now, key, id, keep_until, on_server, missed };
+                let repeated_at = None;
+                let ended =
+                    EndedRequest { at: now, key, id, keep_until, on_server, missed, repeated_at };
                 self.primary.note_ended(ended);
             }
             self.outputs.push_back(Output::Finished(id, outcome));

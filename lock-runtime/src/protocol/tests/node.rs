@@ -14,6 +14,7 @@ use crate::protocol::tests::{
 use crate::protocol::timing::{TOMBSTONE, Timing};
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::request_id::RequestId;
+use crate::types::time::Timestamp;
 use crate::wire::command::{Acquire, Command, OpenTokens, Renewal};
 use crate::wire::keyspace::{Keyspace, Mark};
 use crate::wire::reply::{Notification, ReclaimReply, RenewalReply, Reply};
@@ -687,6 +688,95 @@ fn what_a_failover_may_have_lost_ends_again_as_soon_as_there_is_a_connection() {
     new.connected(at(2.2), BOUND);
     let sent = commands(&mut new);
     assert!(is_repeated(&sent), "{sent:?}");
+}
+
+/// A node that was promoted, to which request 1, which has ended on the node before, is cancelled.
+/// With the number of the cancel.
+fn repeating() -> (Protocol, CommandId) {
+    let (mut old, mut new) = nodes();
+    hold(&mut old);
+    old.release(at(1.5), ID);
+    let (id, _) = sent(&mut old);
+    old.reply(at(1.6), id, Ok(Reply::Released(true)));
+    old.disconnected(at(2.0), "reset".to_owned());
+    drain(&mut old);
+    move_slot(&mut old, &mut new, 2.1);
+    let id = repeated(&mut new, at(2.1)).expect("it may not have heard of the end");
+    (new, id)
+}
+
+/// The number of the cancel of request 1 that was sent since the last look. What notes its token is
+/// answered.
+fn repeated(protocol: &mut Protocol, now: Timestamp) -> Option<CommandId> {
+    let mut cancel = None;
+    for (id, command) in all_sent(protocol) {
+        match command {
+            Command::Cancel { request, .. } if request.id == ID => cancel = Some(id),
+            Command::Open(note) if is_note(&note) => {
+                protocol.reply(now, id, Ok(Reply::Opened));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    cancel
+}
+
+#[test]
+fn a_repeated_end_that_is_refused_for_the_moment_is_sent_until_the_node_has_it() {
+    let down = CommandError::TryAgain("CLUSTERDOWN The cluster is down".to_owned());
+    for refusal in [moved(), asked(), try_again(), down, CommandError::Unopened] {
+        let (mut new, mut id) = repeating();
+        let mut now = at(2.2);
+        for _ in 0..3 {
+            new.reply(now, id, Err(refusal.clone()));
+            assert_eq!(repeated(&mut new, now), None, "{refusal:?}: without a pause");
+            now = new.next_tick().expect("it is sent again");
+            new.tick(now);
+            id = repeated(&mut new, now).unwrap_or_else(|| panic!("{refusal:?}: it is sent again"));
+        }
+        new.reply(at(3.0), id, Ok(Reply::Released(false)));
+        assert_eq!(new.next_tick(), None, "{refusal:?}");
+        assert!(new.is_idle());
+        new.disconnected(at(4.0), "reset".to_owned());
+        new.connected(at(4.5), BOUND);
+        assert_eq!(repeated(&mut new, at(4.5)), None, "the same node has it");
+    }
+}
+
+#[test]
+fn a_repeated_end_that_stays_refused_is_given_up() {
+    let (mut new, mut id) = repeating();
+    let (mut now, mut count) = (at(2.1), 0);
+    loop {
+        new.reply(now, id, Err(try_again()));
+        count += 1;
+        let Some(due) = new.next_tick() else { break };
+        now = due;
+        new.tick(now);
+        id = repeated(&mut new, now).expect("nothing else is due");
+    }
+    let lasted = now.since(at(2.1));
+    assert!((Duration::from_secs(29)..Duration::from_secs(31)).contains(&lasted), "{lasted:?}");
+    assert!((100..200).contains(&count), "{count} commands");
+    let (mut new, id) = repeating();
+    new.reply(at(2.2), id, Err(CommandError::Refused("NOPERM".to_owned())));
+    assert_eq!(new.next_tick(), None, "it would be refused again");
+}
+
+#[test]
+fn a_repeated_end_in_flight_is_sent_on_the_next_connection_and_on_the_next_node() {
+    let (mut new, _) = repeating();
+    new.disconnected(at(2.2), "reset".to_owned());
+    assert_eq!(new.next_tick(), None, "without a connection");
+    new.connected(at(2.5), BOUND);
+    assert!(repeated(&mut new, at(2.5)).is_some(), "the command may have been lost");
+    let mut third = node(&context(), 3);
+    let moving = new.take(at(2.6), &|of| of == slot());
+    third.adopt(at(2.6), moving);
+    assert!(
+        repeated(&mut third, at(2.6)).is_some(),
+        "it may have been refused, with the slot gone"
+    );
 }
 
 /// The slot may go back to the node that it had come from before anything else is asked there.
