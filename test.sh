@@ -9,7 +9,10 @@ TARGET=${CARGO_TARGET_DIR:-$PWD/target}
 # Most crates are compiled once here, which is faster without the data for the next compilation.
 export CARGO_INCREMENTAL=0
 
-say() { printf '\n== %s\n' "$*"; }
+# Most tests wait for a server or a ttl most of the time.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(getconf _NPROCESSORS_ONLN)))}
+
+say() { printf '\n== %s (after %d s)\n' "$*" "$SECONDS"; }
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"
@@ -44,6 +47,8 @@ with_metrics() {
   cargo "$command" --quiet --package distlock --package distlock-runtime \
     --features distlock/metrics "$@"
 }
+
+METRICS_TESTS=(--test metrics --test recorder --test prometheus)
 
 # Shares the dependencies that both workspaces build alike.
 in_compare() {
@@ -105,14 +110,14 @@ cargo xtask tidy
 
 say "lints"
 cargo clippy --workspace --all-targets --quiet -- -D warnings
-with_metrics clippy --all-targets -- -D warnings
+with_metrics clippy --lib --example observed "${METRICS_TESTS[@]}" -- -D warnings
 in_compare clippy --all-targets --quiet -- -D warnings
 in_models cargo clippy --all-targets --quiet -- -D warnings
 
 say "tests"
 cargo test --workspace --quiet --no-fail-fast
 with_metrics build --example observed
-with_metrics test --no-fail-fast --test metrics --test recorder --test prometheus
+with_metrics test --no-fail-fast "${METRICS_TESTS[@]}"
 in_compare test --quiet
 in_models cargo test --quiet
 
