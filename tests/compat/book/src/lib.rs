@@ -1,4 +1,5 @@
-//! The examples of the book in docs/. Those of docs/attribute.md are on the page of the attribute.
+//! The examples of the book in docs/, and of the README. Those of docs/attribute.md are on the page
+//! of the attribute.
 
 #[doc = include_str!("../../../../docs/concepts.md")]
 pub mod concepts {}
@@ -12,3 +13,5 @@ pub mod migration {}
 pub mod operations {}
 #[doc = include_str!("../../../../docs/testing.md")]
 pub mod testing {}
+#[doc = include_str!("../../../../README.md")]
+pub mod readme {}
