@@ -329,6 +329,20 @@ fn tokens_are_opened_without_a_pause_on_each_node_that_a_slot_moves_to() {
     }
 }
 
+#[test]
+fn tokens_are_opened_without_a_pause_at_the_end_of_a_migration() {
+    let (mut one, _) = nodes();
+    one.acquire(at(1.0), request(1));
+    let (id, _) = sent(&mut one);
+    one.reply(at(1.0), id, Err(try_again()));
+    one.tick(at(1.005));
+    let (id, _) = sent(&mut one);
+    one.reply(at(1.006), id, Err(CommandError::Unopened));
+    one.tick(at(1.006));
+    let sent = commands(&mut one);
+    assert!(matches!(sent[..], [Command::Open(_), Command::Acquire(_)]), "{sent:?}");
+}
+
 // A slot that moves.
 
 #[test]
