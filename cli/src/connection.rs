@@ -16,7 +16,7 @@ pub struct Connection {
 
 impl Connection {
     /// `label`: what others see of the holds of this process.
-    pub fn open(&self, label: Option<String>) -> anyhow::Result<LockManager> {
+    pub fn open(&self, label: Option<&str>) -> anyhow::Result<LockManager> {
         let mut builder = self.builder();
         if let Some(label) = label {
             builder = builder.label(label);

@@ -59,6 +59,9 @@ pub struct RunArguments {
     /// How long the command may hold the lock at most; after that it is lost [default: 24h]
     #[arg(long, value_parser = humantime::parse_duration)]
     max_hold: Option<Duration>,
+    /// What others see behind the name of the command, for example a version or the name of a job
+    #[arg(long, value_name = "TEXT")]
+    label: Option<String>,
     /// How long the command may take to end after its hold is lost
     #[arg(long, value_parser = humantime::parse_duration, default_value = "10s")]
     kill_after: Duration,
@@ -76,8 +79,7 @@ enum IfBusy {
 }
 
 pub async fn run(connection: &Connection, arguments: &RunArguments) -> anyhow::Result<ExitCode> {
-    let label = arguments.command[0].to_string_lossy().into_owned();
-    let locks = connection.open(Some(label))?;
+    let locks = connection.open(arguments.label.as_deref())?;
     // From now on none of them ends this process.
     let mut signals = Signals::new().context("signals cannot be received")?;
     let guard = tokio::select! {
@@ -109,7 +111,10 @@ pub async fn run(connection: &Connection, arguments: &RunArguments) -> anyhow::R
 }
 
 async fn acquire(locks: &LockManager, arguments: &RunArguments) -> Result<LockGuard, LockError> {
-    let mut request = locks.mutex(&arguments.key).ttl(arguments.ttl).wait_for_release();
+    // Without its arguments, which may be secret. Needed until the process ends.
+    let program: &str = Box::leak(arguments.command[0].to_string_lossy().into());
+    let request = locks.mutex(&arguments.key).function(program);
+    let mut request = request.ttl(arguments.ttl).wait_for_release();
     let wait = match (arguments.wait, arguments.if_busy) {
         (None, Some(_)) => Some(Duration::ZERO),
         (wait, _) => wait,

@@ -121,7 +121,7 @@ fn inspect_shows_the_holder_and_the_queue() {
     let text = world.text(&["inspect", "order:7"]);
     assert!(text.starts_with("order:7 is held\n"), "{text}");
     assert!(text.contains(&guard.fence().to_string()), "{text}");
-    assert!(text.contains("  1. ") && text.contains("(true) on "), "{text}");
+    assert!(text.contains("  1. true on "), "{text}");
     guard.release_blocking().unwrap();
     assert!(waiter.wait().unwrap().success());
 }
@@ -241,9 +241,12 @@ fn run_holds_the_lock_while_the_command_runs() {
     let world = World::new();
     let script = "trap 'exit 7' USR1; echo ready; echo $DISTLOCK_KEY $DISTLOCK_TOKEN; \
                   while :; do sleep 0.01; done";
-    let (mut child, mut lines) = world.start(&["run", "report", "--", "sh", "-c", script]);
+    let options = ["run", "report", "--label", "nightly"];
+    let (mut child, mut lines) = world.start(&[&options[..], &["--", "sh", "-c", script]].concat());
     let holder = world.locks.inspect_blocking("report").unwrap().holder.unwrap();
-    assert_eq!(holder.label.as_deref(), Some("sh"));
+    let others_see = (holder.function.as_str(), holder.label.as_deref());
+    assert_eq!(others_see, ("sh", Some("nightly")));
+    assert!(world.text(&["ls"]).contains(" sh (nightly) "));
     assert_eq!(lines.next(), Some(format!("report {}", holder.fence)));
     signal(&child, "USR1");
     assert_eq!(child.wait().unwrap().code(), Some(7), "the exit code of the command");

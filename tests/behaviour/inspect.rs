@@ -122,6 +122,27 @@ fn an_inspection_under_way_when_the_connection_breaks_finds_the_server_unavailab
 }
 
 #[test]
+fn a_request_names_the_function_that_others_see() {
+    let server = server();
+    let (locks, others) = (connect(&server), connect(&server));
+    let request = locks.mutex("named").function("jobs::count\nof the stock").label("v2");
+    let guard = request.acquire_blocking().unwrap();
+    let holder = inspect(&others, "named").holder.expect("it is held");
+    let shown = (holder.function.as_str(), holder.label.as_deref());
+    assert_eq!(shown, ("jobs::count of the stock", Some("v2")), "one line, and the label");
+    let busy = others.mutex("named").wait(Duration::ZERO).acquire_blocking().unwrap_err();
+    assert!(busy.to_string().contains("jobs::count of the stock (v2)"), "{busy}");
+    std::thread::scope(|scope| {
+        let waiter =
+            scope.spawn(|| others.mutex("named").function("jobs::sell").acquire_blocking());
+        until_waiting(&locks, "named", 1);
+        assert_eq!(inspect(&locks, "named").waiters[0].function, "jobs::sell");
+        guard.release_blocking().unwrap();
+        waiter.join().unwrap().unwrap().release_blocking().unwrap();
+    });
+}
+
+#[test]
 fn a_label_is_stored_with_the_lock_and_shown_to_those_who_wait() {
     let server = server();
     let builder = LockManager::builder().url(server.url()).label("shop 1.2\nrolled out today");

@@ -171,7 +171,8 @@ pub struct Waiter {
     pub host: String,
     /// Its process id.
     pub pid: u32,
-    /// The function or call site that requests the lock.
+    /// The function or call site that requests the lock, or what the request says of it:
+    /// [`LockRequest::function`](crate::LockRequest::function).
     pub function: String,
     /// The label of the request or its manager.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]

@@ -40,7 +40,7 @@ pub struct LockRequest {
     keys: LockKeys,
     options: Options,
     wait_for_release: bool,
-    caller: &'static Location<'static>,
+    call_site: CallSite,
 }
 
 impl LockRequest {
@@ -50,7 +50,7 @@ impl LockRequest {
         caller: &'static Location<'static>,
     ) -> Self {
         let (core, options) = (Arc::clone(core), Options::DEFAULT);
-        Self { core, keys, options, wait_for_release: false, caller }
+        Self { core, keys, options, wait_for_release: false, call_site: CallSite::Line(caller) }
     }
 
     /// Sets how long the hold lasts without a renewal. From 10 ms to 30 days. If the request
@@ -148,6 +148,28 @@ impl LockRequest {
     /// ```
     pub fn label(mut self, label: &'static str) -> Self {
         self.options.label = Some(label);
+        self
+    }
+
+    /// Sets what is shown as the function that holds the lock or waits for it, for code that takes
+    /// locks for others: the name of a job, of a command, of a caller. Waiters,
+    /// [`LockManager::inspect`](crate::LockManager::inspect) and log lines show it; see
+    /// [`Holder::function`](crate::Holder::function). A line break in it becomes a space. Default:
+    /// the line that made the request, which is that of the caller in a function with
+    /// `#[track_caller]`.
+    ///
+    /// ```
+    /// # use distlock_runtime as distlock;
+    /// use distlock::LockManager;
+    ///
+    /// let locks = LockManager::connect("memory://")?;
+    /// let _guard = locks.mutex("stock").function("jobs::count").acquire_blocking()?;
+    /// let holder = locks.inspect_blocking("stock")?.holder.expect("it is held");
+    /// assert_eq!(holder.function, "jobs::count");
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    pub fn function(mut self, name: &'static str) -> Self {
+        self.call_site = self.call_site.named(name);
         self
     }
 
@@ -265,11 +287,11 @@ impl LockRequest {
     }
 
     fn start(&self, options: &Options) -> Acquisition {
-        self.keys.acquire(&self.core, options, CallSite::Line(self.caller))
+        self.keys.acquire(&self.core, options, self.call_site)
     }
 
     fn block(&self, options: &Options) -> AcquireResult {
-        self.keys.acquire_blocking(&self.core, options, CallSite::Line(self.caller))
+        self.keys.acquire_blocking(&self.core, options, self.call_site)
     }
 
     fn guard(&self, acquired: AcquireResult) -> Result<LockGuard, LockError> {

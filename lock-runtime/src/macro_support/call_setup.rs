@@ -10,7 +10,7 @@ use crate::api::global::with_global;
 use crate::api::manager::LockManager;
 use crate::error::LockError;
 use crate::owner::frameless::FramelessSection;
-use crate::types::owner_info::{CallSite, FunctionInfo};
+use crate::types::owner_info::{CallSite, FunctionInfo, KeyPattern};
 use crate::user_code::metrics::LockLabels;
 
 /// The compile-time data of an annotated function. The expansion contains one as a `static`.
@@ -31,6 +31,7 @@ impl LockedFn {
         options: Options,
     ) -> Self {
         let location = Location::caller();
+        let key_pattern = KeyPattern::Written(key_pattern);
         Self { info: FunctionInfo { module, function, key_pattern, location }, options }
     }
 }

@@ -7,9 +7,10 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use crate::types::environment::process_id;
@@ -18,20 +19,38 @@ use crate::types::request_id::RequestId;
 use crate::types::text::{Decimal, printable};
 use crate::types::time::{self, Timestamp};
 
-/// What is known of an annotated function when it is compiled.
+/// What is known of an annotated function when it is compiled, or of a name that a request has
+/// instead of its line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FunctionInfo {
+    /// Empty for a name of a request.
     pub module: &'static str,
     pub function: &'static str,
-    /// The key as it is written there.
-    pub key_pattern: &'static str,
+    pub key_pattern: KeyPattern,
     pub location: &'static Location<'static>,
+}
+
+/// Those of requests with a name. Never removed: there are no more than names in the source.
+static NAMED: LazyLock<RwLock<HashMap<(&str, &Location<'_>), &FunctionInfo>>> =
+    LazyLock::new(RwLock::default);
+
+impl FunctionInfo {
+    #[cold]
+    fn make_named(name: &'static str, location: &'static Location<'static>) -> &'static Self {
+        let mut known = NAMED.write().unwrap_or_else(PoisonError::into_inner);
+        known.entry((name, location)).or_insert_with(|| {
+            // A label begins behind the first line break.
+            let function = if name.contains('\n') { name.replace('\n', " ").leak() } else { name };
+            let key_pattern = KeyPattern::Line(location);
+            Box::leak(Box::new(Self { module: "", function, key_pattern, location }))
+        })
+    }
 }
 
 /// Where a lock is taken. Cheap to copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallSite {
-    /// By an annotated function.
+    /// By an annotated function, or by hand for a function of this name.
     Function(&'static FunctionInfo),
     /// By hand, on this line.
     Line(&'static Location<'static>),
@@ -46,9 +65,17 @@ pub enum KeyPattern {
 }
 
 impl CallSite {
+    /// This line, with a name that others see instead of it.
+    pub fn named(self, name: &'static str) -> Self {
+        let (Self::Line(location) | Self::Function(&FunctionInfo { location, .. })) = self;
+        let known = || NAMED.read().unwrap_or_else(PoisonError::into_inner);
+        let known = known().get(&(name, location)).copied();
+        Self::Function(known.unwrap_or_else(|| FunctionInfo::make_named(name, location)))
+    }
+
     pub const fn key_pattern(self) -> KeyPattern {
         match self {
-            Self::Function(label) => KeyPattern::Written(label.key_pattern),
+            Self::Function(label) => label.key_pattern,
             Self::Line(location) => KeyPattern::Line(location),
         }
     }
@@ -56,6 +83,7 @@ impl CallSite {
     /// Who takes it, shown to others that wait.
     pub fn name(self) -> String {
         match self {
+            Self::Function(FunctionInfo { module: "", function, .. }) => (*function).to_owned(),
             Self::Function(label) => [label.module, "::", label.function].concat(),
             Self::Line(at) => {
                 let [line, column] =
@@ -69,8 +97,8 @@ impl CallSite {
 impl fmt::Display for CallSite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Function(FunctionInfo { module, function, location, .. }) => {
-                write!(f, "{module}::{function} at {}:{}", location.file(), location.line())
+            Self::Function(FunctionInfo { location, .. }) => {
+                write!(f, "{} at {}:{}", self.name(), location.file(), location.line())
             }
             Self::Line(location) => write!(f, "{}:{}", location.file(), location.line()),
         }
@@ -246,7 +274,8 @@ pub struct Holder {
     pub host: String,
     /// Its process id.
     pub pid: u32,
-    /// The function or call site that acquired the lock.
+    /// The function or call site that acquired the lock, or what the request says of it:
+    /// [`LockRequest::function`](crate::LockRequest::function).
     pub function: String,
     /// The label of the request or its manager: [`LockRequest::label`](crate::LockRequest::label).
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]

@@ -1,12 +1,13 @@
 //! Orders that agree and orders that do not.
 
 use super::*;
-use crate::types::owner_info::FunctionInfo;
+use crate::types::owner_info::{FunctionInfo, KeyPattern};
 use std::panic::Location;
 
 #[track_caller]
 fn place(key_pattern: &'static str) -> CallSite {
     let location = Location::caller();
+    let key_pattern = KeyPattern::Written(key_pattern);
     let label = FunctionInfo { module: "bank", function: "transfer", key_pattern, location };
     CallSite::Function(Box::leak(Box::new(label)))
 }

@@ -158,12 +158,12 @@ impl TemplateLabels {
 
 impl Series {
     pub(super) fn of(call_site: CallSite, label: Option<&'static str>, key: Option<&str>) -> Self {
-        match (key, call_site, label) {
+        match (key, call_site.key_pattern(), label) {
             (Some(key), ..) => Self::Key(key.into()),
-            (None, CallSite::Line(_), Some(label)) => {
+            (None, KeyPattern::Line(_), Some(label)) => {
                 Self::Template(TemplateLabels::of(KeyPattern::Written(label)))
             }
-            (None, call_site, _) => Self::Template(TemplateLabels::of(call_site.key_pattern())),
+            (None, pattern, _) => Self::Template(TemplateLabels::of(pattern)),
         }
     }
 
