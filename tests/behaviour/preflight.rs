@@ -57,7 +57,38 @@ fn rules(server: &RedisServer) -> Vec<String> {
     let error = refusal(as_app(server));
     assert!(!error.contains("a-secret"), "{error}");
     let (_, rules) = error.split_once("ACL SETUSER app ").expect(&error);
-    rules.split(' ').map(str::to_owned).collect()
+    // Whether it has keys and channels shows only to a user with commands.
+    let (commands, patterns) = rules.split_once(" (and ").expect(&error);
+    let patterns = patterns.strip_suffix(", unless it has them)").expect(&error);
+    patterns.split(' ').chain(commands.split(' ')).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_line_of_each_message_can_be_pasted_whatever_the_user_has() {
+    let server = server();
+    for (rights, lines) in [
+        (&["~*", "&*", "+@all", "-@scripting"][..], 1),
+        (&["~*", "&*", "+@all", "-zadd", "-pubsub"], 1),
+        (&["~*", "&*"], 1),
+        (&["~*", "&*", "+@read", "+@write"], 1),
+        (&["~*", "+@all"], 1),
+        (&["~app:*", "&app:*", "+@all"], 1),
+        (&["&*", "+@all", "-publish"], 1),
+        // The second one is for what the first one has brought to light.
+        (&["~app:*", "+@read", "+@write"], 2),
+        (&[], 2),
+    ] {
+        grant(&server, rights);
+        for _ in 0..lines {
+            let error = refusal(as_app(&server));
+            let (_, line) = error.split_once("run in the server: ").expect(&error);
+            let line = line.split(" (and ").next().unwrap_or_default();
+            server.command(&line.split(' ').collect::<Vec<_>>());
+        }
+        let locks = as_app(&server).build().unwrap();
+        let acquired = locks.mutex("key").wait(LIMIT).acquire_blocking();
+        acquired.unwrap_or_else(|error| panic!("{rights:?}: {error}")).release_blocking().unwrap();
+    }
 }
 
 #[test]

@@ -83,7 +83,9 @@ impl Failure {
         let rights = text.split_once("the user '").and_then(|(_, text)| {
             let (what, rest) = text.split_once("; run in ")?;
             let (_, line) = rest.split_once("ACL SETUSER ")?;
-            let line = line.split(['\n', ';']).next()?.trim();
+            let line = line.split(['\n', ';']).next()?;
+            // The next check tells whether the user needs what follows in parentheses.
+            let line = line.split(" (").next()?.trim();
             Some((format!("the user '{what}"), format!("ACL SETUSER {line}")))
         });
         let command =
@@ -241,11 +243,12 @@ mod tests {
     #[test]
     fn a_missing_right_is_read_from_the_error_of_the_library() {
         let text = "lock 'a' was refused: 127.0.0.1:1: the user 'app' lacks +zadd &lock:inbox:*; \
-                    run in the server: ACL SETUSER app ~lock:* &lock:inbox:* +hello +zadd";
+                    run in the server: ACL SETUSER app &lock:inbox:* +hello +zadd (and ~lock:*, \
+                    unless it has them)";
         let failure = Failure::new(text);
         let Failure::Rights { what, line } = failure else { panic!("{failure:?}") };
         assert_eq!(what, "the user 'app' lacks +zadd &lock:inbox:*");
-        assert_eq!(line, "ACL SETUSER app ~lock:* &lock:inbox:* +hello +zadd");
+        assert_eq!(line, "ACL SETUSER app &lock:inbox:* +hello +zadd");
         assert_eq!(Failure::new("no"), Failure::Other("no".to_owned()));
         let renamed = "127.0.0.1:1: ERR unknown command 'evalsha', with args beginning with: ";
         assert_eq!(Failure::new(renamed), Failure::Command("EVALSHA".to_owned()));

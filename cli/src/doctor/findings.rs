@@ -657,12 +657,7 @@ impl Report<'_> {
             match failure {
                 Failure::Rights { what, line } => {
                     let why = "each lock needs these rights, and calls fail without them";
-                    let (_, lacking) = what.rsplit_once(" lacks ").unwrap_or_default();
-                    // A user who has all keys or channels cannot be given some more.
-                    let is_needed = |rule: &&str| {
-                        !rule.starts_with(['~', '&']) || lacking.split(' ').any(|one| one == *rule)
-                    };
-                    let words: Vec<_> = line.split_whitespace().filter(is_needed).collect();
+                    let words: Vec<_> = line.split_whitespace().collect();
                     let mut fix: Vec<String> = Vec::new();
                     let is_cluster = self.facts.target.kind == Kind::Cluster;
                     let all =

@@ -156,7 +156,10 @@ fn rules(all: &Cluster) -> Vec<String> {
     grant(all, &["+hello"]);
     let error = refusal(all);
     let (_, rules) = error.split_once("ACL SETUSER app ").expect(&error);
-    rules.split(' ').map(str::to_owned).collect()
+    // Whether it has keys and channels shows only to a user with commands.
+    let (commands, patterns) = rules.split_once(" (and ").expect(&error);
+    let patterns = patterns.strip_suffix(", unless it has them)").expect(&error);
+    patterns.split(' ').chain(commands.split(' ')).map(str::to_owned).collect()
 }
 
 #[distributed_lock("{outer}", manager = locks, wait = "20s")]

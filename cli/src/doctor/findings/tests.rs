@@ -160,19 +160,6 @@ fn the_library_s_error_is_shown_where_nothing_explains_it() {
 }
 
 #[test]
-fn keys_and_channels_are_given_only_to_a_user_who_lacks_them() {
-    let mut facts = facts(Kind::Server, vec![server("", "")]);
-    let fix = |facts: &mut Facts, lacking: &str| {
-        let what = format!("the user 'app' lacks {lacking}");
-        let line = "ACL SETUSER app ~lock:* &lock:inbox:* +get +zadd".to_owned();
-        facts.failures = vec![Failure::Rights { what, line }];
-        examine(facts)[0].fix.concat()
-    };
-    assert!(fix(&mut facts, "+zadd").ends_with(" ACL SETUSER app +get +zadd"));
-    assert!(fix(&mut facts, "+get ~lock:*").ends_with(" app '~lock:*' +get +zadd"));
-}
-
-#[test]
 fn clocks_round_trips_and_slow_commands_have_limits() {
     let mut near = server("", "");
     (near.clock_ahead_ms, near.round_trip) = (Some(-1_000), Some(Duration::from_millis(49)));

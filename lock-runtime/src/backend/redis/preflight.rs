@@ -115,14 +115,21 @@ fn is_before(version: &str, first: (u32, u32)) -> bool {
 pub(crate) struct Denied<'a> {
     space: &'a Keyspace,
     rules: Vec<String>,
+    /// Whether commands with keys, and with channels, were allowed.
+    has_keys: bool,
+    has_channels: bool,
 }
+
+/// The commands with keys, and those with channels, that are sent when a connection is made.
+const WITH_KEYS: [&str; 4] = ["evalsha", "watch", "hgetall", "zscore"];
+const WITH_CHANNELS: [&str; 3] = ["subscribe", "ssubscribe", "publish"];
 
 impl<'a> Denied<'a> {
     pub(crate) const fn none(space: &'a Keyspace) -> Self {
-        Self { space, rules: Vec::new() }
+        Self { space, rules: Vec::new(), has_keys: false, has_channels: false }
     }
 
-    /// Records a missing permission if the reply says so.
+    /// Records a missing permission if the reply says so, and otherwise what it shows to be there.
     pub(crate) fn note_answer(&mut self, command: &str, answer: &Value) {
         if let Value::ServerError(error) = answer
             && let words = error.details().unwrap_or_default()
@@ -130,7 +137,10 @@ impl<'a> Denied<'a> {
             && (error.code() == "NOPERM" || words.contains("NOPERM "))
         {
             self.note(command, words);
+            return;
         }
+        self.has_keys |= WITH_KEYS.contains(&command);
+        self.has_channels |= WITH_CHANNELS.contains(&command);
     }
 
     /// Records that a command was denied with this text.
@@ -153,12 +163,34 @@ impl<'a> Denied<'a> {
             return Ok(());
         }
         let missing = self.rules.join(" ");
-        let rules = rules(self.space);
+        let (rules, unknown) = self.to_grant();
+        let unknown = match unknown.join(" ") {
+            unknown if unknown.is_empty() => String::new(),
+            unknown => format!(" (and {unknown}, unless it has them)"),
+        };
         let place = if self.space.is_sharded() { "each node" } else { "the server" };
+        let rules = rules.join(" ");
         let text = format!(
-            "the user '{user}' lacks {missing}; run in {place}: ACL SETUSER {user} {rules}"
+            "the user '{user}' lacks {missing}; run in {place}: ACL SETUSER {user} {rules}{unknown}"
         );
         Err(OpenError::Unfit(ConnectErrorKind::Permanent, text))
+    }
+
+    /// Rules that give the user all that it lacks, and those of which nobody knows whether it needs
+    /// them: the server refuses to add a pattern to `~*` or `&*`, and with it all other rules.
+    fn to_grant(&self) -> (Vec<String>, Vec<String>) {
+        let (mut granted, mut unknown) = (Vec::new(), Vec::new());
+        let patterns =
+            [(keys(self.space), self.has_keys), (channels(self.space), self.has_channels)];
+        for (pattern, has_it) in patterns {
+            if self.rules.contains(&pattern) {
+                granted.push(pattern);
+            } else if !has_it {
+                unknown.push(pattern);
+            }
+        }
+        granted.extend(commands(self.space).into_iter().map(str::to_owned));
+        (granted, unknown)
     }
 }
 
@@ -215,14 +247,20 @@ pub(crate) const CLUSTER_COMMANDS: [&str; 7] = [
     "+pubsub|shardnumsub",
 ];
 
-/// The rules that are enough for locks under this prefix, to be appended to `ACL SETUSER name`.
-pub(crate) fn rules(space: &Keyspace) -> String {
+fn commands(space: &Keyspace) -> Vec<&'static str> {
     let mut commands = COMMANDS.to_vec();
     if space.is_sharded() {
         commands.retain(|command| !SINGLE_COMMANDS.contains(command));
         commands.extend(CLUSTER_COMMANDS);
     }
-    format!("{} {} {}", keys(space), channels(space), commands.join(" "))
+    commands
+}
+
+/// The rules that are enough for locks under this prefix, to be appended to `ACL SETUSER name` of a
+/// user without any.
+#[cfg(test)]
+pub(crate) fn rules(space: &Keyspace) -> String {
+    format!("{} {} {}", keys(space), channels(space), commands(space).join(" "))
 }
 
 fn keys(space: &Keyspace) -> String {

@@ -40,6 +40,35 @@ fn the_documented_rules_are_these() {
 }
 
 #[test]
+fn patterns_are_granted_only_to_a_user_who_lacks_them() {
+    let space = Keyspace::new("lock:");
+    let answer = |line: &str| redis::parse_redis_value(format!("{line}\r\n").as_bytes()).unwrap();
+    let [no_command, no_key, no_channel, done] = [
+        "-NOPERM this user has no permissions to run the 'x' command",
+        "-NOPERM No permissions to access a key",
+        "-NOPERM No permissions to access a channel",
+        "+OK",
+    ]
+    .map(answer);
+    let (keys, channels) = ("~lock:*", "&lock:inbox:*");
+    for (watched, subscribed, granted, unknown) in [
+        (&no_key, &no_channel, &[keys, channels][..], &[][..]),
+        (&no_key, &done, &[keys], &[]),
+        (&done, &no_channel, &[channels], &[]),
+        (&done, &no_command, &[], &[channels]),
+        (&no_command, &no_command, &[], &[keys, channels]),
+    ] {
+        let mut denied = Denied::none(&space);
+        denied.note_answer("watch", watched);
+        denied.note_answer("subscribe", subscribed);
+        denied.note_answer("evalsha", &no_command);
+        let (rules, may_lack) = denied.to_grant();
+        assert_eq!(rules, [granted, &super::commands(&space)].concat());
+        assert_eq!(may_lack, unknown);
+    }
+}
+
+#[test]
 fn a_prefix_is_no_pattern() {
     let rules = rules(&Keyspace::new("a*[b]?:"));
     assert!(rules.starts_with(r"~a\*\[b\]\?:* &a\*\[b\]\?:inbox:* +"), "{rules}");
