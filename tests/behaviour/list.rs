@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use distlock::{Inspection, LockError, LockList, LockManager};
-use testkit::RedisServer;
+use testkit::{RedisServer, eventually};
 
 use crate::support::{LIMIT, connect, server, until_waiting};
 
@@ -22,6 +22,20 @@ fn listed(mut list: LockList) -> BTreeMap<String, Inspection> {
 
 fn with_prefix(server: &RedisServer, prefix: &str) -> LockManager {
     LockManager::builder().url(server.url()).prefix(prefix).build().unwrap()
+}
+
+/// Adds what the list still returns. During a failover there may be errors.
+pub(super) fn drain(list: &mut LockList, seen: &mut BTreeSet<String>) {
+    eventually(LIMIT, "the list ends", || {
+        loop {
+            match list.next_blocking() {
+                Ok(Some((key, _))) => assert!(seen.insert(key.clone()), "{key} comes twice"),
+                Ok(None) => return true,
+                Err(LockError::Unavailable(_)) => return false,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    });
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Sentinels that name the primary, and promote a replica when it is gone.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use distlock::{AfterFailover, Credentials, Fence, LockError, LockManager};
@@ -8,6 +9,7 @@ use redis::Value;
 use testkit::Resources;
 use testkit::{RedisServer, ReservedPort, Sentinels, eventually};
 
+use super::list::drain;
 use super::logs::{keep, lines_with};
 use crate::support::process::{Process, orders};
 use crate::support::{LIMIT, scripts_run};
@@ -300,6 +302,26 @@ fn a_manager_that_ends_leaves_no_connection_to_a_sentinel() {
         other => panic!("{other:?}"),
     };
     eventually(LIMIT, "nobody listens", || (0..3).all(|sentinel| named(sentinel) == 0));
+}
+
+#[test]
+fn a_list_that_has_begun_before_a_failover_has_all_locks() {
+    /// More than a step of the server returns.
+    const LOCKS: usize = 1_200;
+    let all = Sentinels::start().unwrap();
+    let (locks, others) = (manager(all.url()), manager(all.url()));
+    let keys: BTreeSet<_> = (0..LOCKS).map(|number| format!("key {number}")).collect();
+    let guard = locks.mutex_many(&keys).wait(LIMIT).acquire_blocking().unwrap();
+    all.wait_until_copied();
+    let mut list = others.list();
+    let (first, state) = list.next_blocking().unwrap().expect("there are some");
+    assert_eq!(state.holder.expect("it is held").pid, std::process::id());
+    let mut seen = BTreeSet::from([first]);
+    all.fail_over();
+    drain(&mut list, &mut seen);
+    assert_eq!(seen, keys);
+    guard.hold().check().unwrap();
+    guard.release_blocking().unwrap();
 }
 
 #[test]

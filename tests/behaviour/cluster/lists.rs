@@ -4,28 +4,15 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
-use distlock::{LockError, LockList};
+use distlock::LockError;
 use testkit::{Cluster, Direction, eventually};
 
+use super::super::list::drain;
 use super::{ODD_KEYS, PRIMARIES, key_on_each, keys_in, manager};
 use crate::support::{LIMIT, inspect};
 
 const TAGS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 const OF_TAG: usize = 20;
-
-/// Adds what the list still returns. While a node fails over there may be errors.
-fn drain(list: &mut LockList, seen: &mut BTreeSet<String>) {
-    eventually(LIMIT, "the list ends", || {
-        loop {
-            match list.next_blocking() {
-                Ok(Some((key, _))) => assert!(seen.insert(key.clone()), "{key} comes twice"),
-                Ok(None) => return true,
-                Err(LockError::Unavailable(_)) => return false,
-                Err(error) => panic!("{error:?}"),
-            }
-        }
-    });
-}
 
 #[test]
 fn the_locks_of_all_nodes_are_listed() {
