@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use distlock::LockManager;
 
 use crate::graph::model::{Graph, Lock};
-use crate::list::matcher;
+use crate::list;
 
 const LONG: &str = "\
 Each line of the text is a holder or a waiter; those that wait for it follow, indented. The locks \
@@ -45,7 +45,7 @@ enum Format {
 }
 
 pub fn graph(locks: &LockManager, arguments: &GraphArguments) -> anyhow::Result<()> {
-    let pattern = arguments.pattern.as_deref().map(matcher).transpose()?;
+    let pattern = arguments.pattern.as_deref().map(list::matcher).transpose()?;
     let mut graph = Graph::new(&collect(locks)?);
     if graph.has_cycle() {
         // Some of its waits may have been over by the time that others were read.
@@ -72,13 +72,13 @@ pub fn graph(locks: &LockManager, arguments: &GraphArguments) -> anyhow::Result<
 
 /// The locks that are waited for, and those inside which others are waited for.
 fn collect(locks: &LockManager) -> anyhow::Result<Vec<Lock>> {
-    let mut list = locks.list();
     let mut found = Vec::new();
-    while let Some((key, state)) = list.next_blocking()? {
+    list::walk(locks, None, usize::MAX, |key, state| {
         if state.waiting > 0 || !state.nested_waits.is_empty() {
             found.push(Lock { key, state });
         }
-    }
+        Ok(())
+    })?;
     // A process does not ask the server for a lock that it hands on itself.
     let known: HashSet<_> = found.iter().map(|lock| lock.key.clone()).collect();
     let waited = found.iter().flat_map(|lock| &lock.state.nested_waits).map(|wait| &wait.key);
