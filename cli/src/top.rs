@@ -37,7 +37,8 @@ pub struct TopArguments {
 
 /// What the thread that talks to the server has to say.
 enum News {
-    Locks(Vec<(String, Inspection)>),
+    /// The locks that are listed, and whether there are more.
+    Locks(Vec<(String, Inspection)>, bool),
     Message(String),
 }
 
@@ -69,7 +70,7 @@ fn show(
     loop {
         for news in news.try_iter() {
             match news {
-                News::Locks(rows) => view.show(rows),
+                News::Locks(rows, more) => view.show(rows, more),
                 News::Message(text) => view.say(text),
             }
         }
@@ -107,7 +108,7 @@ impl Reader {
                 Ok(())
             });
             let read = match read {
-                Ok(_) => News::Locks(rows),
+                Ok(more) => News::Locks(rows, more),
                 Err(error) => News::Message(format!("{error:#}")),
             };
             let next = Instant::now() + interval;

@@ -162,7 +162,7 @@ fn top_shows_inspects_and_releases_locks_in_a_terminal() {
     eventually(LIMIT, "it waits", || world.text(&["inspect", "report"]).contains("1 request"));
 
     let terminal = Terminal::start(&world, &["top", "--interval", "50ms"]);
-    terminal.shows("2 locks, 1 requests wait, by waiters");
+    terminal.shows("2 locks, 1 request waits, by waiters");
     let screen = terminal.screen();
     let places = ["report", "order:7"].map(|key| screen.find(key).expect("it is listed"));
     assert!(places.is_sorted(), "the one with a waiter comes first: {screen}");
@@ -185,10 +185,14 @@ fn top_shows_inspects_and_releases_locks_in_a_terminal() {
     terminal.shows("report is released");
     eventually(LIMIT, "the holder knows", || !busy.hold().is_valid());
     assert!(waiter.wait().unwrap().success(), "the next one has it");
-    terminal.shows("1 locks, 0 requests wait");
+    terminal.shows("1 lock, 0 requests wait");
     assert!(quiet.hold().is_valid());
     terminal.press("q");
     eventually(LIMIT, "it has ended", || terminal.screen().contains("exit 0"));
+    drop(terminal);
+    let _third = world.hold("order:8");
+    let terminal = Terminal::start(&world, &["top", "--limit", "1"]);
+    terminal.shows("1 lock of more, see --limit, ");
 }
 
 /// A terminal multiplexer with one window, in which a command runs.

@@ -82,6 +82,8 @@ enum Dialog {
 
 pub struct View {
     rows: Vec<(String, Inspection)>,
+    /// Whether there are more locks than those.
+    more: bool,
     order: Order,
     /// The key of the row with the cursor.
     selected: Option<String>,
@@ -95,6 +97,7 @@ impl View {
     pub fn new(order: Order) -> Self {
         Self {
             rows: Vec::new(),
+            more: false,
             order,
             selected: None,
             dialog: Dialog::None,
@@ -105,10 +108,11 @@ impl View {
     }
 
     /// Shows other locks. The cursor stays at its key, or at its place if that is gone.
-    pub fn show(&mut self, mut rows: Vec<(String, Inspection)>) {
+    pub fn show(&mut self, mut rows: Vec<(String, Inspection)>, more: bool) {
         let place = self.place().unwrap_or(0);
         self.order.sort(&mut rows);
         self.rows = rows;
+        self.more = more;
         self.is_read = true;
         if self.place().is_none() {
             self.move_to(place);
@@ -206,8 +210,16 @@ impl View {
         let waiting: u64 = self.rows.iter().map(|(_, found)| found.waiting).sum();
         let pause = self.rows.iter().find_map(|(_, found)| found.pause.as_ref());
         let pause = pause.map_or_else(String::new, |pause| format!(", {pause}"));
-        let (count, order) = (self.rows.len(), self.order.name());
-        format!("{count} locks, {waiting} requests wait, by {order}{pause}")
+        let locks = match self.rows.len() {
+            1 => "1 lock".to_owned(),
+            count => format!("{count} locks"),
+        };
+        let more = if self.more { " of more, see --limit" } else { "" };
+        let waiting = match waiting {
+            1 => "1 request waits".to_owned(),
+            count => format!("{count} requests wait"),
+        };
+        format!("{locks}{more}, {waiting}, by {}{pause}", self.order.name())
     }
 
     fn draw_table(&mut self, frame: &mut Frame<'_>, area: Rect) {

@@ -50,7 +50,7 @@ fn screen(view: &mut View, width: u16, height: u16) -> String {
 #[test]
 fn locks_are_sorted_by_each_column_in_turn() {
     let mut view = View::new(Order::Waiters);
-    view.show(rows());
+    view.show(rows(), false);
     for order in ["cba", "bca", "bac", "abc", "cba"] {
         assert_eq!(keys(&view), order, "by {}", view.order.name());
         press(&mut view, KeyCode::Char('s'));
@@ -60,7 +60,7 @@ fn locks_are_sorted_by_each_column_in_turn() {
 #[test]
 fn the_cursor_stays_at_its_key_and_within_the_list() {
     let mut view = View::new(Order::Key);
-    view.show(rows());
+    view.show(rows(), false);
     assert_eq!(view.selected.as_deref(), Some("a"));
     for (code, key) in [
         (KeyCode::Up, "a"),
@@ -74,9 +74,9 @@ fn the_cursor_stays_at_its_key_and_within_the_list() {
         assert_eq!(view.selected.as_deref(), Some(key), "{code:?}");
     }
     // It goes where its key was.
-    view.show(rows().split_off(1));
+    view.show(rows().split_off(1), false);
     assert_eq!(view.selected.as_deref(), Some("b"));
-    view.show(Vec::new());
+    view.show(Vec::new(), false);
     assert_eq!(view.selected, None);
     assert_eq!(press(&mut view, KeyCode::Down), None);
     assert_eq!(press(&mut view, KeyCode::Char('r')), None);
@@ -85,7 +85,7 @@ fn the_cursor_stays_at_its_key_and_within_the_list() {
 #[test]
 fn a_lock_is_released_only_after_a_yes() {
     let mut view = View::new(Order::Key);
-    view.show(rows());
+    view.show(rows(), false);
     for no in [KeyCode::Char('n'), KeyCode::Enter, KeyCode::Esc, KeyCode::Char('r')] {
         assert_eq!(press(&mut view, KeyCode::Char('r')), None);
         assert_eq!(press(&mut view, no), None);
@@ -98,7 +98,7 @@ fn a_lock_is_released_only_after_a_yes() {
     assert_eq!(press(&mut view, KeyCode::Char('y')), None, "once");
     // The lock that the question was about is gone.
     press(&mut view, KeyCode::Char('r'));
-    view.show(rows().split_off(2));
+    view.show(rows().split_off(2), false);
     assert_eq!(press(&mut view, KeyCode::Char('y')), None);
 }
 
@@ -106,7 +106,7 @@ fn a_lock_is_released_only_after_a_yes() {
 fn a_terminal_of_any_size_shows_something() {
     let mut view = View::new(Order::Waiters);
     assert!(screen(&mut view, 60, 5).contains("reading the locks"));
-    view.show(rows());
+    view.show(rows(), false);
     for dialog in [KeyCode::Null, KeyCode::Enter] {
         press(&mut view, dialog);
         for (width, height) in [(1, 1), (10, 3), (200, 60)] {
@@ -125,9 +125,21 @@ fn a_real_lock_is_shown_in_its_columns() {
     let locks = LockManager::connect("memory://").unwrap();
     let guard = locks.mutex("report").ttl(Duration::from_secs(60)).acquire_blocking().unwrap();
     let mut view = View::new(Order::Key);
-    view.show(vec![("report".to_owned(), locks.inspect_blocking("report").unwrap())]);
+    view.show(vec![("report".to_owned(), locks.inspect_blocking("report").unwrap())], false);
     let shown = screen(&mut view, 120, 6);
     for part in ["KEY", "LONGEST", "report", &guard.fence().to_string()] {
         assert!(shown.contains(part), "no {part} in {shown}");
     }
+}
+
+#[test]
+fn more_locks_than_the_limit_are_mentioned() {
+    let mut view = View::new(Order::Waiters);
+    let first = |view: &mut View| screen(view, 80, 6).lines().next().unwrap().to_owned();
+    view.show(rows(), true);
+    let shown = first(&mut view);
+    assert!(shown.contains("3 locks of more, see --limit, 3 requests wait, by wai"), "{shown}");
+    view.show(rows().split_off(2), false);
+    let shown = first(&mut view);
+    assert!(shown.contains("1 lock, 1 request waits, by wai"), "{shown}");
 }
