@@ -2,16 +2,37 @@
 
 use anyhow::Context as _;
 use clap::Args;
-use distlock::{LockManager, LockManagerBuilder};
+use distlock::{Credentials, LockManager, LockManagerBuilder};
 
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Connection")]
 pub struct Connection {
     /// Where the locks are [default: `$REDIS_URL`, else `redis://127.0.0.1/`]
     #[arg(long, env = "DISTLOCK_URL", hide_env_values = true, global = true)]
     url: Option<String>,
-    /// What the names of the locks begin with in Redis
-    #[arg(long, env = "DISTLOCK_PREFIX", global = true)]
+    /// The prefix that the programs set, with which all names in Redis begin [default: `lock:`]
+    #[arg(long, env = "DISTLOCK_PREFIX", hide_env_values = true, global = true)]
     prefix: Option<String>,
+    /// The user of the Sentinels, if they have users of their own
+    #[arg(
+        long,
+        env = "DISTLOCK_SENTINEL_USER",
+        hide_env_values = true,
+        value_name = "USER",
+        default_value = "default",
+        global = true
+    )]
+    sentinel_user: String,
+    /// The password of the Sentinels, which is not that of the URL. Others on this host see the
+    /// option, not the variable
+    #[arg(
+        long,
+        env = "DISTLOCK_SENTINEL_PASSWORD",
+        hide_env_values = true,
+        value_name = "PASSWORD",
+        global = true
+    )]
+    sentinel_password: Option<String>,
 }
 
 impl Connection {
@@ -25,12 +46,26 @@ impl Connection {
     }
 
     pub fn builder(&self) -> LockManagerBuilder {
-        LockManager::builder().url(self.url()).prefix(self.prefix())
+        let builder = LockManager::builder().url(self.url()).prefix(self.prefix());
+        match self.sentinel_credentials() {
+            Some((user, password)) => {
+                builder.sentinel_credentials(Credentials::new(user, password))
+            }
+            None => builder,
+        }
+    }
+
+    /// The user and the password of the Sentinels. A variable that is empty is not set.
+    pub fn sentinel_credentials(&self) -> Option<(&str, &str)> {
+        let password = self.sentinel_password.as_deref().filter(|text| !text.is_empty())?;
+        Some((&self.sentinel_user, password))
     }
 
     /// Where the locks are.
     pub fn url(&self) -> String {
-        let url = self.url.clone().or_else(|| std::env::var("REDIS_URL").ok());
+        // A variable that is empty is not set.
+        let urls = [self.url.clone(), std::env::var("REDIS_URL").ok()];
+        let url = urls.into_iter().flatten().find(|url| !url.is_empty());
         url.unwrap_or_else(|| "redis://127.0.0.1/".to_owned())
     }
 

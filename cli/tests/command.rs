@@ -5,7 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use distlock::{LockGuard, LockManager};
-use testkit::{RedisServer, eventually};
+use testkit::{RedisServer, Sentinels, eventually};
 
 /// The limit of any wait.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -33,7 +33,10 @@ impl World {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_distlock"));
         command.args(words).env("DISTLOCK_URL", self.server.url()).stdin(Stdio::null());
-        command.env_remove("DISTLOCK_PREFIX").env_remove("REDIS_URL");
+        for name in ["DISTLOCK_PREFIX", "REDIS_URL", "DISTLOCK_SENTINEL_USER"] {
+            command.env_remove(name);
+        }
+        command.env_remove("DISTLOCK_SENTINEL_PASSWORD");
         command
     }
 
@@ -322,6 +325,56 @@ fn what_fails_says_so_with_a_code_of_its_own() {
     assert_eq!(output.status.code(), Some(125));
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.starts_with("distlock: ") && error.contains("127.0.0.1:1"), "{error}");
+}
+
+#[test]
+fn sentinels_may_require_a_password() {
+    let world = World::new();
+    let guard = world.hold("order:7");
+    let (sentinels, url) = Sentinels::watching(&world.server).unwrap();
+    for sentinel in &sentinels {
+        sentinel.command(&["ACL", "SETUSER", "default", "resetpass", ">of-default"]);
+    }
+    let run = |words: &[&str], variables: &[(&str, &str)]| {
+        let mut command = world.command(words);
+        command.env("DISTLOCK_URL", &url).envs(variables.iter().copied()).output().unwrap()
+    };
+    for variables in [&[][..], &[("DISTLOCK_SENTINEL_PASSWORD", "")]] {
+        let output = run(&["ls"], variables);
+        assert_eq!(output.status.code(), Some(125), "{output:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains("the Sentinels refuse the user or the password"), "{error}");
+    }
+    let variable = [("DISTLOCK_SENTINEL_PASSWORD", "of-default")];
+    let option = ["--sentinel-password", "of-default"];
+    let token = guard.fence().to_string();
+    for words in [
+        &["ls"][..],
+        &["inspect", "order:7"],
+        &["graph"],
+        &["run", "report", "--", "true"],
+        &["release", "order:7", "--token", &token, "--yes"],
+    ] {
+        let output = run(words, &variable);
+        assert!(output.status.success(), "{words:?}: {output:?}");
+    }
+    let listed = run(&[&option[..], &["ls"]].concat(), &[]);
+    assert!(listed.status.success(), "{listed:?}");
+    let user = ["--sentinel-user", "nobody"];
+    let refused = run(&[&["ls"], &option[..], &user].concat(), &[]);
+    assert_eq!(refused.status.code(), Some(125), "{refused:?}");
+    let shown = format!("{refused:?}");
+    assert!(!shown.contains("of-default"), "{shown}");
+}
+
+#[test]
+fn a_variable_that_is_empty_is_not_set() {
+    let world = World::new();
+    let _guard = world.hold("order:7");
+    let mut command = world.command(&["ls"]);
+    command.env("DISTLOCK_URL", "").env("REDIS_URL", world.server.url());
+    let output = command.output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("order:7"), "{output:?}");
 }
 
 #[test]

@@ -16,7 +16,10 @@ const LIMIT: Duration = Duration::from_secs(30);
 fn run(url: &str, words: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_distlock"));
     command.arg("doctor").args(words).env("DISTLOCK_URL", url).stdin(Stdio::null());
-    command.env_remove("DISTLOCK_PREFIX").env_remove("REDIS_URL");
+    for name in ["DISTLOCK_PREFIX", "REDIS_URL", "DISTLOCK_SENTINEL_USER"] {
+        command.env_remove(name);
+    }
+    command.env_remove("DISTLOCK_SENTINEL_PASSWORD");
     command.output().unwrap()
 }
 
@@ -467,6 +470,55 @@ fn sentinels_that_cannot_decide_a_failover() {
     eventually(LIMIT, "it is found", || is_found(&url, "sentinel-down"));
     sentinels[2].restart().unwrap();
     eventually(LIMIT, "it is back", || !is_found(&url, "sentinel-down"));
+}
+
+#[test]
+fn sentinels_with_a_user_of_their_own() {
+    let server = server();
+    let (sentinels, url) = Sentinels::watching(&server).unwrap();
+    let all = |words: &[&str]| sentinels.iter().for_each(|one| drop(one.command(words)));
+    let ids = |user: &[&str]| -> Vec<(String, String)> {
+        let output = run(&url, &[user, &["--json"]].concat());
+        let report: Json = serde_json::from_slice(&output.stdout).unwrap();
+        let text = |finding: &Json, part: &str| finding[part].as_str().unwrap().to_owned();
+        let found = report["findings"].as_array().unwrap().iter();
+        let of_sentinels = found.filter(|one| text(one, "id").starts_with("sentinel-"));
+        of_sentinels.map(|one| (text(one, "id"), one["fix"][0].as_str().unwrap().into())).collect()
+    };
+    let right = ["--sentinel-user", "watch", "--sentinel-password", "right"];
+    all(&["ACL", "SETUSER", "watch", "on", ">right", "&*", "+hello", "+subscribe"]);
+    let lacking = ids(&right);
+    assert_eq!(lacking.len(), 3, "{lacking:?}");
+    for (id, line) in &lacking {
+        assert_eq!(id, "sentinel-user");
+        paste(line);
+    }
+    // Enough for locks; the rest is for this command.
+    let unknown = ids(&right);
+    assert_eq!(unknown.len(), 3, "{unknown:?}");
+    for (id, line) in &unknown {
+        assert_eq!(id, "sentinel-quorum");
+        paste(line);
+    }
+    let is_fine = |user: &[&str]| ids(user).is_empty();
+    eventually(LIMIT, "nothing is wrong with the user", || is_fine(&right));
+    // A password that is wrong, and one that is missing.
+    let wrong = ["--sentinel-user", "watch", "--sentinel-password", "other"];
+    let refused = ids(&wrong);
+    assert_eq!(refused.len(), 3, "{refused:?}");
+    for (id, line) in &refused {
+        assert_eq!(id, "sentinel-user");
+        paste(&line.replace("PASSWORD", "other"));
+    }
+    assert!(is_fine(&wrong));
+    all(&["ACL", "SETUSER", "default", "resetpass", ">secret"]);
+    let missing = ids(&[]);
+    assert_eq!(missing.len(), 3, "{missing:?}");
+    for (id, line) in &missing {
+        assert_eq!(id, "sentinel-user");
+        assert!(line.ends_with(" DISTLOCK_SENTINEL_PASSWORD=PASSWORD"), "{line}");
+    }
+    assert!(is_fine(&["--sentinel-password", "secret"]));
 }
 
 #[test]

@@ -36,10 +36,16 @@ pub struct Url {
     listed: Vec<String>,
     /// How to connect to the first one.
     info: ConnectionInfo,
+    /// User and password of the Sentinels.
+    of_sentinels: Option<(String, String)>,
 }
 
 impl Url {
-    pub fn parse(url: &str, prefix: &str) -> anyhow::Result<Self> {
+    pub fn parse(
+        url: &str,
+        prefix: &str,
+        of_sentinels: Option<(&str, &str)>,
+    ) -> anyhow::Result<Self> {
         if url.starts_with("memory://") {
             bail!("memory:// has no server");
         }
@@ -61,14 +67,17 @@ impl Url {
         let info = server.as_str().into_connection_info().context("the URL cannot be used")?;
         let listed = if listed.is_empty() { vec![info.addr().to_string()] } else { listed };
         let settings = info.redis_settings();
+        let of_sentinels =
+            of_sentinels.map(|(user, password)| (user.to_owned(), password.to_owned()));
         let target = Target {
             kind,
             user: settings.username().map(str::to_owned),
             has_password: settings.password().is_some(),
             has_tls: matches!(info.addr(), ConnectionAddr::TcpTls { .. }),
+            sentinel_user: of_sentinels.as_ref().map(|(user, _)| user.clone()),
             prefix: prefix.to_owned(),
         };
-        Ok(Self { target, listed, info })
+        Ok(Self { target, listed, info, of_sentinels })
     }
 
     /// Asks all servers, and the library for a lock.
@@ -98,7 +107,11 @@ impl Url {
             });
         }
         if is_sentinel {
-            info = info.set_redis_settings(redis::RedisConnectionInfo::default());
+            let mut settings = redis::RedisConnectionInfo::default();
+            if let Some((user, password)) = &self.of_sentinels {
+                settings = settings.set_username(user).set_password(password);
+            }
+            info = info.set_redis_settings(settings);
         } else if info.redis_settings().password().is_some() && self.target.user.is_none() {
             // As the library does: a user without a password accepts each.
             let settings = info.redis_settings().clone().set_username("default");
@@ -364,7 +377,7 @@ mod tests {
     use super::*;
 
     fn parse(url: &str) -> (Url, Vec<String>) {
-        let url = Url::parse(url, "lock:").unwrap();
+        let url = Url::parse(url, "lock:", None).unwrap();
         let listed = url.listed.clone();
         (url, listed)
     }
@@ -385,8 +398,8 @@ mod tests {
         let (url, listed) = parse("redis-cluster://one:7000,two");
         assert_eq!((url.target.kind, listed.len()), (Kind::Cluster, 2));
         assert_eq!(listed[1], "two:6379");
-        assert!(Url::parse("memory://", "lock:").is_err());
-        let error = format!("{:#}", Url::parse("http://:secret@x/", "lock:").err().unwrap());
+        assert!(Url::parse("memory://", "lock:", None).is_err());
+        let error = format!("{:#}", Url::parse("http://:secret@x/", "lock:", None).err().unwrap());
         assert!(!error.contains("secret"), "{error}");
     }
 

@@ -51,6 +51,8 @@ pub struct Target {
     pub user: Option<String>,
     pub has_password: bool,
     pub has_tls: bool,
+    /// Of the Sentinels, if the command line has a password for them.
+    pub sentinel_user: Option<String>,
     pub prefix: String,
 }
 

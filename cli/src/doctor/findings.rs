@@ -100,6 +100,11 @@ fn is_before(version: &str, first: (u32, u32)) -> bool {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < first
 }
 
+/// Whether the user or its password is refused, or what the user asks.
+fn is_about_user(refusal: &Refusal) -> bool {
+    ["NOAUTH", "WRONGPASS", "NOPERM"].contains(&refusal.code.as_str())
+}
+
 struct Report<'a> {
     facts: &'a Facts,
     found: Vec<Finding>,
@@ -523,6 +528,10 @@ impl Report<'_> {
                     self.add((Level::Error, "sentinel-name"), address, what, why, fix);
                     continue;
                 }
+                Err(refusal) if is_about_user(refusal) => {
+                    self.user_of_sentinel(address, refusal);
+                    continue;
+                }
                 Err(refusal) => {
                     let what = "the Sentinel does not answer";
                     let why =
@@ -548,7 +557,16 @@ impl Report<'_> {
                 let fix = self.monitor("SENTINEL:26379", name, &watched.address, "2");
                 self.add((Level::Warning, "few-sentinels"), address, what, why, fix);
             }
-            if let Err(refusal) = &sentinel.quorum_check {
+            if let Err(refusal) = &sentinel.quorum_check
+                && refusal.code == "NOPERM"
+            {
+                let what = "whether a failover would be decided, and which replicas there are";
+                let user = facts.target.sentinel_user.as_deref().unwrap_or("default");
+                let rules = ["+sentinel|ckquorum", "+sentinel|replicas", "+sentinel|masters"];
+                let fix = self.line(address, &[&["ACL", "SETUSER", user][..], &rules].concat());
+                let why = format!("it says: {}", refusal.words);
+                self.add((Level::Unknown, "sentinel-quorum"), address, what, why, fix);
+            } else if let Err(refusal) = &sentinel.quorum_check {
                 let majority = (watched.sentinels / 2 + 1).to_string();
                 let what = format!("a failover would not be decided (its quorum is {quorum})");
                 let words = ["SENTINEL", "SET", name, "quorum", &majority];
@@ -561,6 +579,32 @@ impl Report<'_> {
                 self.add((Level::Warning, "sentinel-quorum"), address, what, why, fix);
             }
         }
+    }
+
+    /// The Sentinel refuses the user, or what it asks.
+    fn user_of_sentinel(&mut self, address: &str, refusal: &Refusal) {
+        let user = self.facts.target.sentinel_user.as_deref();
+        let name = user.unwrap_or("default");
+        let acl = |rules: &[&str]| self.line(address, &[&["ACL", "SETUSER", name], rules].concat());
+        let (what, fix) = match refusal.code.as_str() {
+            "NOPERM" => {
+                let what = format!("the user '{name}' of the Sentinel lacks rights");
+                let rules = ["+hello", "+subscribe", "+sentinel|myid", "+sentinel|master"];
+                (what, acl(&[&rules[..], &["+sentinel|sentinels"]].concat()))
+            }
+            _ if user.is_none() => {
+                let fix =
+                    "export DISTLOCK_SENTINEL_USER=default DISTLOCK_SENTINEL_PASSWORD=PASSWORD";
+                ("the Sentinel asks for a password".to_owned(), vec![fix.to_owned()])
+            }
+            _ => {
+                let what =
+                    format!("the Sentinel does not accept the password of the user '{name}'");
+                (what, acl(&["on", ">PASSWORD"]))
+            }
+        };
+        let why = format!("without a majority no failover is followed: {}", refusal.words);
+        self.add((Level::Error, "sentinel-user"), address, what, why, fix);
     }
 
     fn monitor(&self, sentinel: &str, name: &str, primary: &str, quorum: &str) -> Vec<String> {

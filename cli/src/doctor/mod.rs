@@ -41,7 +41,8 @@ pub struct DoctorArguments {
 }
 
 pub fn doctor(connection: &Connection, arguments: &DoctorArguments) -> anyhow::Result<ExitCode> {
-    let url = Url::parse(&connection.url(), connection.prefix())?;
+    let of_sentinels = connection.sentinel_credentials();
+    let url = Url::parse(&connection.url(), connection.prefix(), of_sentinels)?;
     let facts = url.collect(|| connection.builder());
     let mut found = examine(&facts);
     found.retain(|finding| !arguments.ignore.iter().any(|id| id == finding.id));

@@ -17,7 +17,8 @@ fn server(info: &str, config: &str) -> Server {
 
 fn facts(kind: Kind, servers: Vec<Server>) -> Facts {
     let prefix = "lock:".to_owned();
-    let target = Target { kind, user: None, has_password: false, has_tls: false, prefix };
+    let (user, sentinel_user) = (None, None);
+    let target = Target { kind, user, has_password: false, has_tls: false, sentinel_user, prefix };
     Facts { target, servers, sentinels: Vec::new(), failures: Vec::new() }
 }
 
