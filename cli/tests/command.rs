@@ -2,7 +2,9 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use std::{env, fs, thread};
 
 use distlock::{LockGuard, LockManager};
 use testkit::{RedisServer, Sentinels, eventually};
@@ -164,7 +166,7 @@ fn top_shows_inspects_and_releases_locks_in_a_terminal() {
     let mut waiter = world.command(&["run", "report", "--", "true"]).spawn().unwrap();
     eventually(LIMIT, "it waits", || world.text(&["inspect", "report"]).contains("1 request"));
 
-    let terminal = Terminal::start(&world, &["top", "--interval", "50ms"]);
+    let terminal = Terminal::start(&world, 30, &["top", "--interval", "50ms"]);
     terminal.shows("2 locks, 1 request waits, by waiters");
     let screen = terminal.screen();
     let places = ["report", "order:7"].map(|key| screen.find(key).expect("it is listed"));
@@ -194,8 +196,63 @@ fn top_shows_inspects_and_releases_locks_in_a_terminal() {
     eventually(LIMIT, "it has ended", || terminal.screen().contains("exit 0"));
     drop(terminal);
     let _third = world.hold("order:8");
-    let terminal = Terminal::start(&world, &["top", "--limit", "1"]);
+    let terminal = Terminal::start(&world, 30, &["top", "--limit", "1"]);
     terminal.shows("1 lock of more, see --limit, ");
+}
+
+/// `UPDATE_SNAPSHOTS=1` writes it.
+#[cfg(unix)]
+#[test]
+fn the_picture_of_top_in_the_docs_is_what_a_terminal_shows() {
+    let world = World::new();
+    let [shop, second, third] =
+        [(); 3].map(|()| LockManager::connect(&world.server.url()).unwrap());
+    let hold = |key: &str, function| shop.mutex(key).function(function);
+    let order = hold("order:7", "shop::pay").label("v1.4").acquire_blocking().unwrap();
+    let stock = hold("stock", "shop::count").acquire_blocking().unwrap();
+    let _report = hold("report:november", "reports::write").acquire_blocking().unwrap();
+    thread::scope(|scope| {
+        let mut calls = Vec::new();
+        for (locks, key, function, waiting) in [
+            (&second, "order:7", "shop::cancel", 1),
+            (&third, "order:7", "shop::refund", 2),
+            (&third, "stock", "shop::reserve", 1),
+        ] {
+            let request = locks.mutex(key).function(function).wait(LIMIT);
+            calls.push(scope.spawn(move || request.acquire_blocking().map(drop)));
+            let waits = || shop.inspect_blocking(key).unwrap().waiting == waiting;
+            eventually(LIMIT, "it waits", waits);
+        }
+        let terminal = Terminal::start(&world, 20, &["top"]);
+        terminal.shows("3 locks, 3 requests wait, by waiters");
+        terminal.press("Enter");
+        terminal.shows("order:7 is held");
+        // Spans that are shorter are shown in another unit.
+        eventually(LIMIT, "all is a second old", || !terminal.screen().contains("ms "));
+        let screen = terminal.tmux(&["capture-pane", "-p", "-e"]);
+        let svg = anstyle_svg::Term::new().render_svg(screen.trim_end());
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/top.svg");
+        if env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            fs::write(path, &svg).unwrap();
+        }
+        let kept = fs::read_to_string(path).unwrap();
+        assert_eq!(lasting_words(&kept), lasting_words(&svg), "UPDATE_SNAPSHOTS=1 writes it");
+        order.release_blocking().unwrap();
+        stock.release_blocking().unwrap();
+        calls.into_iter().for_each(|call| call.join().unwrap().unwrap());
+    });
+}
+
+/// The words of a picture, without those that differ each time: numbers, and names of hosts.
+fn lasting_words(svg: &str) -> Vec<&str> {
+    let (_, drawn) = svg.split_once("</style>").expect("it has a style");
+    let texts = drawn.split('<').filter_map(|part| Some(part.split_once('>')?.1));
+    let words: Vec<_> = texts.flat_map(str::split_whitespace).collect();
+    let is_host = |place: usize| words.get(place + 1) == Some(&"process");
+    let lasts = |&(place, word): &(usize, &&str)| {
+        !word.contains(|c: char| c.is_ascii_digit()) && !is_host(place)
+    };
+    words.iter().enumerate().filter(lasts).map(|(_, word)| *word).collect()
 }
 
 /// A terminal multiplexer with one window, in which a command runs.
@@ -204,15 +261,18 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(world: &World, words: &[&str]) -> Self {
-        let terminal = Self { socket: format!("distlock-{}", std::process::id()) };
+    fn start(world: &World, height: u16, words: &[&str]) -> Self {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let terminal = Self { socket: format!("distlock-{}-{number}", std::process::id()) };
         let command = format!(
             "DISTLOCK_URL={} '{}' {}; echo exit $?; cat",
             world.server.url(),
             env!("CARGO_BIN_EXE_distlock"),
             words.join(" ")
         );
-        terminal.tmux(&["-f/dev/null", "new-session", "-d", "-x120", "-y30", &command]);
+        let size = ["-x120", &format!("-y{height}")];
+        terminal.tmux(&[&["-f/dev/null", "new-session", "-d"][..], &size, &[&command]].concat());
         terminal
     }
 

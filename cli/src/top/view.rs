@@ -259,9 +259,14 @@ impl View {
 }
 
 fn draw_dialog(frame: &mut Frame<'_>, area: Rect, text: &str) {
-    let lines = u16::try_from(text.lines().count()).unwrap_or(u16::MAX);
-    // Long lines take two.
-    let height = lines.saturating_mul(2).saturating_add(2).min(area.height);
+    let width = usize::from(area.width.saturating_sub(2)).max(1);
+    // Words that do not fit go to the next line, so a long line may take one more.
+    let rows = |line: &str| match line.chars().count() {
+        length if length <= width => 1,
+        length => length.div_ceil(width) + 1,
+    };
+    let rows = u16::try_from(text.lines().map(rows).sum::<usize>()).unwrap_or(u16::MAX);
+    let height = rows.saturating_add(2).min(area.height);
     let layout = Layout::vertical([Constraint::Fill(1), Constraint::Length(height)]);
     let [_, dialog] = layout.areas(area);
     frame.render_widget(Clear, dialog);
