@@ -11,7 +11,7 @@ use crate::text::{self, plain};
 pub struct InspectArguments {
     /// The key of the lock
     key: String,
-    /// Prints JSON
+    /// Prints one JSON object
     #[arg(long)]
     json: bool,
 }

@@ -12,15 +12,29 @@ use serde::Serialize;
 
 use crate::text;
 
+const LONG: &str = "\
+The columns:
+  KEY       the key of the lock
+  HOLDER    the host and the process id of the holder
+  FUNCTION  what it runs: a function, a line of code or a command, and its label
+  HELD      for how long it has held the lock
+  LEFT      when the hold ends unless it is renewed, which is done every third of its ttl
+  TOKEN     the fencing token of the hold, which `distlock release` needs
+  WAITERS   how many processes wait
+  LONGEST   for how long the first of them has waited
+
+The user needs the right +scan, which locks do not.";
+
 #[derive(Args, Debug)]
+#[command(after_long_help = LONG)]
 pub struct ListArguments {
     /// Lists only keys like this: `*` stands for any characters, `?` for one, `[ab]` for one of
     /// these
     pattern: Option<String>,
     /// Lists at most this many locks
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
     limit: usize,
-    /// Prints one JSON object for each lock
+    /// Prints one JSON object for each lock, on a line of its own
     #[arg(long)]
     json: bool,
 }

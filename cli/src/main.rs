@@ -19,15 +19,24 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::connection::Connection;
 
-/// Shows, waits for and releases distributed locks.
+const DETAILS: &str = "\
+URLs:
+  redis://user:password@host:port/database       one server
+  redis-sentinel://user:password@host,host/name  the primary that Sentinels call by this name
+  redis-cluster://user:password@host,host        a cluster, by some of its nodes
+  rediss://…, and the same of the others         with TLS
+
+Examples:
+  distlock ls 'order:*'
+  distlock run nightly-backup --if-busy skip -- backup.sh --full
+  distlock doctor --url redis://redis.example.com/
+
+Exit codes: 0, or 125 if something failed; those of `run` and `doctor` are in their --help.
+`distlock man COMMAND` prints the man page of a command.";
+
+/// Shows the locks of distlock in Redis, who holds them and who waits; runs commands under a lock.
 #[derive(Debug, Parser)]
-#[command(
-    name = "distlock",
-    version,
-    after_help = "\
-The URL says where the locks are: redis://host, redis-sentinel://host,host/name or \
-redis-cluster://host,host, and rediss… for TLS."
-)]
+#[command(name = "distlock", version, after_help = DETAILS)]
 struct CommandLine {
     #[command(flatten)]
     connection: Connection,
@@ -48,15 +57,17 @@ enum Command {
     Doctor(doctor::DoctorArguments),
     /// Shows the locks live; keys inspect and release them
     Top(top::TopArguments),
-    /// Releases a lock in place of its holder, which is stuck
+    /// Releases a lock in place of its holder, for example one that is stuck
     Release(release::ReleaseArguments),
     /// Runs a command while it holds a lock
     Run(run::RunArguments),
     /// Prints a completion script for a shell
     Completions { shell: clap_complete::Shell },
-    /// Prints the man page
-    #[command(hide = true)]
-    Man,
+    /// Prints a man page
+    Man {
+        /// A command, for the page of its options
+        command: Option<String>,
+    },
 }
 
 /// The command line is wrong, or the locks cannot be reached.
@@ -75,7 +86,7 @@ fn main() -> ExitCode {
         // The reader of the output has seen enough.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("distlock: {error:#}");
+            eprintln!("distlock: {}", as_typed(&format!("{error:#}")));
             ExitCode::from(FAILED)
         }
     }
@@ -91,9 +102,18 @@ fn execute(CommandLine { connection, command }: CommandLine) -> anyhow::Result<E
                 &mut io::stdout(),
             );
         }
-        Command::Man => {
+        Command::Man { command } => {
+            let mut all = CommandLine::command();
+            // Gives each one the options that they share.
+            all.build();
+            let described = match &command {
+                None => &all,
+                Some(name) => all
+                    .find_subcommand(name)
+                    .with_context(|| format!("there is no command '{name}'"))?,
+            };
             let mut page = Vec::new();
-            clap_mangen::Man::new(CommandLine::command()).render(&mut page)?;
+            clap_mangen::Man::new(described.clone()).render(&mut page)?;
             io::stdout().write_all(&page)?;
         }
         Command::Ls(arguments) => list::list(&connection.open(None)?, &arguments)?,
@@ -109,6 +129,14 @@ fn execute(CommandLine { connection, command }: CommandLine) -> anyhow::Result<E
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// An error of the library names what a program calls.
+fn as_typed(error: &str) -> String {
+    error.replace(
+        "set `sentinel_credentials`",
+        "set DISTLOCK_SENTINEL_USER and DISTLOCK_SENTINEL_PASSWORD",
+    )
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

@@ -9,7 +9,13 @@ use distlock::{Fence, Holder, LockManager};
 
 use crate::text::{self, plain};
 
+const LONG: &str = "\
+The next waiter is granted the lock at once. The holder is notified and reports the hold as lost, \
+but its code may still run: only storage that compares fencing tokens refuses what it writes. \
+Stopping the process of the holder is safer, and frees its locks within their ttl.";
+
 #[derive(Args, Debug)]
+#[command(after_long_help = LONG)]
 pub struct ReleaseArguments {
     /// The key of the lock
     key: String,
@@ -17,7 +23,7 @@ pub struct ReleaseArguments {
     /// lock has another holder by now
     #[arg(long, value_parser = token)]
     token: Fence,
-    /// Does not ask
+    /// Does not ask first, as needed without a terminal
     #[arg(long, short)]
     yes: bool,
 }

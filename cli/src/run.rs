@@ -11,12 +11,19 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use distlock::{LockError, LockGuard, LockManager};
+use humantime::parse_duration;
 use tokio::process::{Child, Command};
 
 use crate::connection::Connection;
 use crate::signals::{Signals, TERMINATE, send};
 
 const LONG: &str = "\
+Examples:
+  distlock run nightly-backup --if-busy skip -- backup.sh --full
+  distlock run migrations --wait 5m --ttl 10s -- sh -c 'migrate && notify'
+
+Spans of time have a unit: 500ms, 30s, 5m, 1h 30m, 2days.
+
 The command gets the key and the fencing token of the hold in the variables DISTLOCK_KEY and \
 DISTLOCK_TOKEN. Signals that ask it to end or to reload are sent on to it. The lock is released \
 when the command ends, also if processes that it has started go on.
@@ -40,30 +47,34 @@ const NOT_FOUND: u8 = 127;
 const SIGNALLED: u8 = 128;
 
 #[derive(Args, Debug)]
-#[command(after_long_help = LONG, after_help = "Exit codes and details: distlock run --help")]
+#[command(
+    after_long_help = LONG,
+    after_help = "Exit codes and details: distlock run --help",
+    override_usage = "distlock run [OPTIONS] <KEY> -- <COMMAND>..."
+)]
 pub struct RunArguments {
     /// The key of the lock
     key: String,
-    /// How long the lock stays taken if this host crashes
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "30s")]
+    /// How long the lock stays taken if this host crashes; it is renewed while the command runs
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "30s")]
     ttl: Duration,
     /// How long to wait for the lock [default: as long as it takes, or not at all with --if-busy]
-    #[arg(long, value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     wait: Option<Duration>,
-    /// What to do if the lock is busy
-    #[arg(long, value_enum)]
+    /// What to do if the lock is busy, now or when --wait is over
+    #[arg(long, value_enum, value_name = "WHAT")]
     if_busy: Option<IfBusy>,
     /// How long the lock stays taken at least, also if the command ends earlier
-    #[arg(long, value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     min_hold: Option<Duration>,
     /// How long the command may hold the lock at most; after that it is lost [default: 24h]
-    #[arg(long, value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     max_hold: Option<Duration>,
     /// What others see behind the name of the command, for example a version or the name of a job
     #[arg(long, value_name = "TEXT")]
     label: Option<String>,
-    /// How long the command may take to end after its hold is lost
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "10s")]
+    /// How long the command may take to end after its hold is lost; then it is killed
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10s")]
     kill_after: Duration,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]

@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use clap::Args;
 use distlock::{Inspection, LockManager};
 use globset::GlobMatcher;
+use humantime::parse_duration;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 
@@ -20,18 +21,30 @@ use crate::list;
 use crate::text::plain;
 use crate::top::view::{Action, Order, View};
 
+const LONG: &str = "\
+Keys:
+  Up, Down, j, k, PageUp, PageDown, Home, End   move the cursor
+  Enter, i     shows the lock in full; Enter or q goes back
+  r            releases the lock in place of its holder, after a question
+  s            sorts by the next column
+  q, Esc, ^C   ends
+
+The columns are those of `distlock ls --help`.";
+
 #[derive(Args, Debug)]
+#[command(after_long_help = LONG)]
 pub struct TopArguments {
-    /// Shows only keys like this, as `ls` does
+    /// Shows only keys like this: `*` stands for any characters, `?` for one, `[ab]` for one of
+    /// these
     pattern: Option<String>,
     /// How often the locks are read
-    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     interval: Duration,
     /// What the locks are sorted by
-    #[arg(long, value_enum, default_value_t = Order::Waiters)]
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t = Order::Waiters)]
     sort: Order,
-    /// Shows at most this many locks
-    #[arg(long, default_value_t = 1_000)]
+    /// Reads at most this many locks, the first that the server has
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
     limit: usize,
 }
 

@@ -239,7 +239,9 @@ fn the_picture_of_top_in_the_docs_is_what_a_terminal_shows() {
         assert_eq!(lasting_words(&kept), lasting_words(&svg), "UPDATE_SNAPSHOTS=1 writes it");
         order.release_blocking().unwrap();
         stock.release_blocking().unwrap();
-        calls.into_iter().for_each(|call| call.join().unwrap().unwrap());
+        for call in calls {
+            call.join().unwrap().unwrap();
+        }
     });
 }
 
@@ -404,6 +406,7 @@ fn sentinels_may_require_a_password() {
         assert_eq!(output.status.code(), Some(125), "{output:?}");
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(error.contains("the Sentinels refuse the user or the password"), "{error}");
+        assert!(error.contains("set DISTLOCK_SENTINEL_USER and DISTLOCK_SENTINEL_PASS"), "{error}");
     }
     let variable = [("DISTLOCK_SENTINEL_PASSWORD", "of-default")];
     let option = ["--sentinel-password", "of-default"];
@@ -442,8 +445,30 @@ fn completions_and_the_man_page_know_all_commands() {
     let world = World::new();
     for words in [&["completions", "bash"][..], &["completions", "zsh"], &["man"]] {
         let text = world.text(words);
-        for command in ["inspect", "run", "top", "release"] {
+        for command in ["inspect", "run", "top", "release", "doctor", "graph"] {
             assert!(text.contains(command), "{words:?}: no {command}");
+        }
+    }
+    let page = world.text(&["man", "run"]);
+    for part in ["distlock\\-run", "min\\-hold", "url", "Exit codes"] {
+        assert!(page.contains(part), "no {part} in {page}");
+    }
+    assert_eq!(world.code(&["man", "no-such-command"]), Some(125));
+}
+
+#[test]
+fn the_help_of_each_command_says_what_its_options_mean() {
+    let world = World::new();
+    for command in ["ls", "inspect", "graph", "doctor", "top", "release", "run"] {
+        let text = world.text(&[command, "--help"]);
+        for part in ["--url <URL>", "--prefix <PREFIX>", "--sentinel-password", "Connection:"] {
+            assert!(text.contains(part), "{command}: no {part} in {text}");
+        }
+        // Each option and each argument has a text behind it.
+        let lines: Vec<_> = text.lines().collect();
+        for pair in lines.windows(2).filter(|pair| pair[0].trim_start().starts_with("--")) {
+            let has_text = pair[0].trim().contains("  ") || pair[1].starts_with("          ");
+            assert!(has_text, "{command}: {}", pair[0]);
         }
     }
 }

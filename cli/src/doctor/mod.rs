@@ -32,10 +32,10 @@ const FOUND: u8 = 1;
 #[derive(Args, Debug)]
 #[command(after_long_help = LONG)]
 pub struct DoctorArguments {
-    /// Leaves a kind of finding out, for example `no-persistence`
+    /// Leaves a kind of finding out, for example `no-persistence`; may be given several times
     #[arg(long, value_name = "ID")]
     ignore: Vec<String>,
-    /// Prints JSON
+    /// Prints one JSON object: the servers, and the findings with the lines that repair them
     #[arg(long)]
     json: bool,
 }
@@ -65,7 +65,9 @@ fn print(out: &mut impl io::Write, found: &[Finding], servers: usize) -> io::Res
         return writeln!(out, "nothing is wrong with {servers}");
     }
     for Finding { id, level, server, what, why, fix } in found {
-        writeln!(out, "{level} [{id}] {}: {}", plain(server), plain(what))?;
+        // None answers where Sentinels are all that is known.
+        let server = if server.is_empty() { String::new() } else { format!(" {}", plain(server)) };
+        writeln!(out, "{level} [{id}]{server}: {}", plain(what))?;
         writeln!(out, "  why: {}", plain(why))?;
         for line in fix {
             writeln!(out, "  fix: {line}")?;

@@ -29,7 +29,7 @@ pub struct GraphArguments {
     /// How to draw it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Prints JSON
+    /// Prints one JSON object: the owners, and the waits between them
     #[arg(long, conflicts_with = "format")]
     json: bool,
 }
