@@ -130,8 +130,6 @@ pub(super) struct EndedRequest {
     pub(super) on_server: OnServer,
     /// The server that serves its slot by now may not have heard of its end.
     pub(super) missed: bool,
-    /// When its end was first repeated, if that is not confirmed yet.
-    pub(super) repeated_at: Option<Timestamp>,
 }
 
 /// Which server is the primary, and what it may not know after a failover.
@@ -142,6 +140,8 @@ pub(crate) struct Primary {
     left: VecDeque<Mark>,
     /// The latest requests that have ended on it.
     ended: VecDeque<EndedRequest>,
+    /// When the ends of those that were repeated were first, until it confirms them.
+    repeated: BTreeMap<RequestId, Timestamp>,
     /// When to repeat the ends that it may have missed, if before the next connection.
     repeat_at: Option<Timestamp>,
     /// It is another one than before.
@@ -160,6 +160,7 @@ impl Primary {
             mark: Mark::default(),
             left: VecDeque::new(),
             ended: VecDeque::new(),
+            repeated: BTreeMap::new(),
             repeat_at: None,
             changed: false,
             replicated: false,
@@ -170,11 +171,12 @@ impl Primary {
 
     /// Another server may have missed the ends of shortly before this instant.
     fn miss_ended(&mut self, down_since: Timestamp) {
-        self.ended.retain(|ended| ended.missed || ended.at.plus(LOST_RELEASES) >= down_since);
-        for ended in &mut self.ended {
+        self.ended.retain_mut(|ended| {
+            self.repeated.remove(&ended.id);
+            let is_recent = ended.missed || ended.at.plus(LOST_RELEASES) >= down_since;
             ended.missed = true;
-            ended.repeated_at = None;
-        }
+            is_recent
+        });
     }
 
     /// Removes those of slots that another server serves by now. `down_since`: of the connection.
@@ -189,7 +191,7 @@ impl Primary {
         self.ended = leaving;
         // What is under way is not answered any more, or with a refusal.
         for ended in &mut self.ended {
-            ended.missed |= ended.repeated_at.is_some();
+            ended.missed |= self.repeated.remove(&ended.id).is_some();
         }
         if let Some(down_since) = down_since {
             self.miss_ended(down_since);
@@ -199,31 +201,33 @@ impl Primary {
 
     /// A command that was to end it again has been executed.
     pub(super) fn end_confirmed(&mut self, id: RequestId) {
-        for ended in self.ended.iter_mut().filter(|ended| ended.id == id) {
-            ended.repeated_at = None;
-        }
+        self.repeated.remove(&id);
     }
 
     /// A command that was to end it again has failed. It is sent once more: on the next connection,
     /// or here after a pause, as the slot may be on its way to another node.
     pub(super) fn end_failed(&mut self, now: Timestamp, id: RequestId, error: &CommandError) {
+        let first = self.repeated.get(&id).copied();
+        let first = first.filter(|&first| !error.is_for_long() && now.since(first) < REPEATED_FOR);
         for ended in self.ended.iter_mut().filter(|ended| ended.id == id) {
-            ended.missed = ended.on_server == OnServer::MayArriveLate;
-            let Some(first) = ended.repeated_at.filter(|_| !error.is_for_long()) else { continue };
-            if now.since(first) < REPEATED_FOR {
-                ended.missed = true;
-                if *error != CommandError::ConnectionLost {
-                    let at = Timing::retry_at(now, first, SHORTEST_PAUSE);
-                    self.repeat_at = earliest([self.repeat_at, Some(at)]);
-                }
+            ended.missed = first.is_some() || ended.on_server == OnServer::MayArriveLate;
+        }
+        match first {
+            None => self.end_confirmed(id),
+            Some(_) if *error == CommandError::ConnectionLost => {}
+            Some(first) => {
+                let at = Timing::retry_at(now, first, SHORTEST_PAUSE);
+                self.repeat_at = earliest([self.repeat_at, Some(at)]);
             }
         }
     }
 
     pub(super) fn note_ended(&mut self, ended: EndedRequest) {
         self.ended.push_back(ended);
-        if self.ended.len() > MAX_ENDED {
-            self.ended.pop_front();
+        if self.ended.len() > MAX_ENDED
+            && let Some(oldest) = self.ended.pop_front()
+        {
+            self.repeated.remove(&oldest.id);
         }
     }
 }
@@ -333,12 +337,11 @@ impl Protocol {
     pub(super) fn repeat_missed(&mut self, now: Timestamp) {
         self.primary.repeat_at = None;
         let mut recent = std::mem::take(&mut self.primary.ended);
-        for EndedRequest { at, key, id, keep_until, on_server, missed, repeated_at } in &mut recent
-        {
+        for EndedRequest { at, key, id, keep_until, on_server, missed } in &mut recent {
             if !std::mem::take(missed) {
                 continue;
             }
-            repeated_at.get_or_insert(now);
+            self.primary.repeated.entry(*id).or_insert(now);
             let slot = self.slot_of(key);
             if let Some(slot) = slot {
                 self.note_tokens(now, slot);

@@ -379,9 +379,7 @@ impl Protocol {
             if request.on_server > OnServer::Nothing {
                 let RequestState { key, keep_until, on_server, .. } = *request;
                 let missed = is_given_up && on_server == OnServer::MayArriveLate;
-                let repeated_at = None;
-                let ended =
-                    EndedRequest { at: now, key, id, keep_until, on_server, missed, repeated_at };
+                let ended = EndedRequest { at: now, key, id, keep_until, on_server, missed };
                 self.primary.note_ended(ended);
             }
             self.outputs.push_back(Output::Finished(id, outcome));
