@@ -1,5 +1,6 @@
 //! Serves metrics of a few locked functions to Prometheus, and whether the process is ready:
-//! `cargo run --example observed --features metrics`, then `curl http://127.0.0.1:9464/metrics`
+//! `cargo run --example observed --features metrics`, then `curl http://127.0.0.1:9464/metrics`.
+//! With `-- --spans` it also logs each wait and each hold.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -11,6 +12,10 @@ use clap::Parser;
 use distlock::{LockError, LockManager, distributed_lock};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tokio::time::sleep;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::{fmt, prelude::*};
 
 /// Bounds in seconds for `distlock_wait_seconds`, `distlock_hold_seconds` and
 /// `distlock_outage_seconds`.
@@ -25,6 +30,9 @@ struct Options {
     /// How long to run.
     #[arg(long, default_value_t = 600)]
     seconds: u64,
+    /// Log how long each call waited for which lock, and how long it held it.
+    #[arg(long)]
+    spans: bool,
 }
 
 /// Re-enters by the nested call.
@@ -66,8 +74,12 @@ async fn recount() -> Result<(), LockError> {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_target(false).init();
-    let Options { listen, seconds } = Options::parse();
+    let Options { listen, seconds, spans } = Options::parse();
+    let level = if spans { LevelFilter::DEBUG } else { LevelFilter::INFO };
+    let levels = Targets::new().with_default(LevelFilter::INFO).with_target("distlock", level);
+    // A line when a span ends, with the time that it took.
+    let lines = fmt::layer().with_target(false).with_span_events(FmtSpan::CLOSE);
+    tracing_subscriber::registry().with(lines).with(levels).init();
     // Before the manager is created, which describes its metrics.
     PrometheusBuilder::new()
         .with_http_listener(listen)

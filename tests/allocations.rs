@@ -1,4 +1,4 @@
-//! Nested calls allocate nothing, except to render a key.
+//! Nested calls allocate nothing, except to render a key; and spans nothing if nobody wants them.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -6,6 +6,11 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use distlock::{LockError, LockManager, current, distributed_lock};
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::with_default;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 const CALLS: u64 = 100;
 
@@ -105,4 +110,22 @@ fn a_nested_call_of_a_rendered_key_allocates_the_key() {
     let locks = manager();
     let nested = || rendered(&locks, 7, || ()).expect("it re-enters");
     rendered(&locks, 7, || assert_eq!(counted(nested), CALLS)).expect("it is free");
+}
+
+/// The call waits for no other, and has a lease of its own.
+#[test]
+fn a_call_whose_spans_nobody_wants_allocates_no_more_for_them() {
+    let locks = LockManager::connect("memory://spans").expect("a valid URL");
+    let call = || constant(&locks, || ()).expect("it is free");
+    // Tables and buffers grow at times.
+    let counted = |call| (0..5).map(|_| counted(call)).min().expect("five of them");
+    let without = counted(call);
+    let info = tracing_subscriber::fmt().with_max_level(Level::INFO).finish();
+    assert_eq!(with_default(info, || counted(call)), without);
+    let of_others = Targets::new().with_target("another_crate", Level::TRACE);
+    let of_others = tracing_subscriber::registry().with(of_others);
+    assert_eq!(with_default(of_others, || counted(call)), without);
+    let all = tracing_subscriber::registry().with(LevelFilter::DEBUG);
+    let with_spans = with_default(all, || counted(call));
+    assert!(with_spans > without, "{with_spans} and {without}");
 }

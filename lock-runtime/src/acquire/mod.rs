@@ -41,6 +41,7 @@ use crate::types::replicas::Replicas;
 use crate::types::time::{self, Nanos, Timestamp};
 use crate::user_code;
 use crate::user_code::metrics::LockLabels;
+use crate::user_code::spans::WaitSpan;
 
 /// The error is boxed because each level of nested async calls has room for it.
 pub(crate) type AcquireResult = Result<Section, Box<LockError>>;
@@ -56,16 +57,17 @@ pub(crate) enum Acquiring {
     Queued(Pin<Box<WaitForGrant>>),
 }
 
-/// The same, for a caller that is given its result, so that metrics count its error.
+/// The same, for a caller that is given its result: metrics count its error, and its span ends.
 pub(crate) struct Acquisition {
     pub(crate) acquiring: Acquiring,
     pub(crate) labels: LockLabels,
+    pub(crate) span: WaitSpan,
 }
 
 impl Acquisition {
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<AcquireResult> {
         let acquired = ready!(self.acquiring.poll(context));
-        Poll::Ready(record_error(&self.labels, acquired))
+        Poll::Ready(record_outcome(&self.labels, &mut self.span, acquired))
     }
 
     pub(crate) async fn wait(mut self) -> AcquireResult {
@@ -73,10 +75,26 @@ impl Acquisition {
     }
 }
 
-/// Counts the error of a call that ends with it.
-pub(crate) fn record_error(labels: &LockLabels, acquired: AcquireResult) -> AcquireResult {
-    if let Err(error) = &acquired {
-        labels.failed(error.kind());
+/// Counts the error of a call that ends with it, and ends the span of its wait.
+#[inline]
+pub(crate) fn record_outcome(
+    labels: &LockLabels,
+    span: &mut WaitSpan,
+    acquired: AcquireResult,
+) -> AcquireResult {
+    match &acquired {
+        Ok(section) => {
+            let outcome = if section.is_reentrant() { "reentered" } else { "granted" };
+            span.succeeded(outcome, section.single_fence());
+        }
+        Err(error) => {
+            labels.failed(error.kind());
+            let outcome = match &**error {
+                LockError::Busy(_) if span.may_wait() => "timed_out",
+                error => error.kind(),
+            };
+            span.failed(outcome, error);
+        }
     }
     acquired
 }
@@ -88,6 +106,11 @@ const COMPLETED: &str = "an acquire is not polled after completion";
 impl Acquiring {
     pub(crate) fn failed(error: LockError) -> Self {
         Self::Ready(Some(Err(Box::new(error))))
+    }
+
+    /// Whether it has re-entered a hold at once.
+    fn has_reentered(&self) -> bool {
+        matches!(self, Self::Ready(Some(Ok(section))) if section.is_reentrant())
     }
 
     /// Blocks this thread.
@@ -155,16 +178,16 @@ impl SingleAcquire<'_> {
         reentered.unwrap_or_else(|| self.acquire_lease(here))
     }
 
-    /// Blocks this thread.
-    pub(crate) fn block(self) -> AcquireResult {
+    /// The same, to block this thread.
+    fn start_blocking(self) -> Acquiring {
         let reentered = with_current(|here| self.reenter(here?));
         if !matches!(reentered, Some(Acquiring::Ready(_)))
             && let Some(error) = self.blocks_holder()
         {
-            return Err(error.into());
+            return Acquiring::failed(error);
         }
         self.record_reentry(reentered.as_ref());
-        reentered.unwrap_or_else(|| self.acquire_lease(current())).block()
+        reentered.unwrap_or_else(|| self.acquire_lease(current()))
     }
 
     /// Counts a call that has re-entered at once. Not with the context of the thread in use.
@@ -198,7 +221,7 @@ impl SingleAcquire<'_> {
     }
 
     fn tries_once(self) -> bool {
-        self.options.effective_wait(self.core.defaults()) == Some(Duration::ZERO)
+        self.options.tries_once(self.core.defaults())
     }
 
     /// Re-enters the lease of an ancestor of `here`. `None` if none holds the key.
@@ -421,6 +444,9 @@ pub(crate) async fn release_and_wait(section: Section) -> Result<(), LockError> 
             ReleaseOutcome::Unknown => Err(LockError::unconfirmed(lease.key())),
             ReleaseOutcome::Refused(why) => Err(LockError::not_released(lease.key(), &why)),
         };
+        if let (Some(span), Err(error)) = (lease.take_span(), &confirmed) {
+            span.set_end(error.kind(), error);
+        }
         outcome = outcome.and(confirmed);
     }
     outcome

@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::acquire::core::ManagerCore;
 use crate::acquire::lanes::Lane;
 use crate::acquire::options::Options;
-use crate::acquire::{AcquireResult, Acquiring, Acquisition, SingleAcquire, record_error};
+use crate::acquire::{AcquireResult, Acquiring, Acquisition, SingleAcquire, record_outcome};
 use crate::error::LockError;
 use crate::local::grant_channel::NotGranted;
 use crate::local::lease::LeaseRef;
@@ -28,6 +28,7 @@ use crate::protocol::request::Failure;
 use crate::types::owner_info::CallSite;
 use crate::types::replicas::Replicas;
 use crate::types::time::{self, Timestamp};
+use crate::user_code::spans::{self, WaitSpan};
 
 /// The wait for each further key once the time for all of them is over. Not zero: a call that tries
 /// once waits longer for an unreachable server than this caller may want.
@@ -112,7 +113,9 @@ impl LockKeys {
         call_site: CallSite,
     ) -> Acquisition {
         let labels = core.labels(call_site, options, self.first());
-        Acquisition { acquiring: self.start(core, options, call_site), labels }
+        let acquiring = self.start(core, options, call_site);
+        let span = self.wait_span(&acquiring, core, options, call_site);
+        Acquisition { acquiring, labels, span }
     }
 
     fn start(&self, core: &Arc<ManagerCore>, options: &Options, call_site: CallSite) -> Acquiring {
@@ -131,19 +134,48 @@ impl LockKeys {
         call_site: CallSite,
     ) -> AcquireResult {
         let labels = core.labels(call_site, options, self.first());
-        record_error(&labels, self.block(core, options, call_site))
+        let acquiring = self.start_blocking(core, options, call_site);
+        let mut span = self.wait_span(&acquiring, core, options, call_site);
+        record_outcome(&labels, &mut span, acquiring.block())
     }
 
-    fn block(
+    fn start_blocking(
         &self,
         core: &Arc<ManagerCore>,
         options: &Options,
         call_site: CallSite,
-    ) -> AcquireResult {
+    ) -> Acquiring {
         match self {
-            Self::Single(key) => SingleAcquire { core, key, options, call_site }.block(),
-            Self::Multiple(keys) => MultiAcquire::new(core, options, call_site).block(keys),
-            Self::Listed(listed) => listed.keys.block(core, options, call_site),
+            Self::Single(key) => SingleAcquire { core, key, options, call_site }.start_blocking(),
+            Self::Multiple(keys) => {
+                MultiAcquire::new(core, options, call_site).start_blocking(keys)
+            }
+            Self::Listed(listed) => listed.keys.start_blocking(core, options, call_site),
+        }
+    }
+
+    /// The span of a call that waits, or that has got a lease or an error at once.
+    #[inline]
+    fn wait_span(
+        &self,
+        acquiring: &Acquiring,
+        core: &ManagerCore,
+        options: &Options,
+        call_site: CallSite,
+    ) -> WaitSpan {
+        if !spans::are_wanted() || acquiring.has_reentered() {
+            return WaitSpan::NONE;
+        }
+        let tries_once = options.tries_once(core.defaults());
+        WaitSpan::open(call_site.template(options.label), || self.text(), tries_once)
+    }
+
+    /// For people.
+    fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Single(key) => Cow::Borrowed(key),
+            Self::Multiple(keys) => Cow::Owned(format!("{keys:?}")),
+            Self::Listed(listed) => listed.keys.text(),
         }
     }
 }
@@ -172,11 +204,11 @@ impl MultiAcquire {
         Acquiring::Waiting(Box::pin(async move { self.run(here, keys).await }))
     }
 
-    /// The same, and blocks this thread.
-    pub(crate) fn block(self, keys: &[String]) -> AcquireResult {
+    /// The same, to block this thread.
+    fn start_blocking(self, keys: &[String]) -> Acquiring {
         match keys.iter().find_map(|key| self.attempt(key).blocks_holder()) {
-            Some(error) => Err(error.into()),
-            None => self.start(keys).block(),
+            Some(error) => Acquiring::failed(error),
+            None => self.start(keys),
         }
     }
 

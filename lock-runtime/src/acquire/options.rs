@@ -64,6 +64,11 @@ impl Options {
         self.wait.or(defaults.wait)
     }
 
+    /// Whether the call fails at once if the lock is held.
+    pub(crate) fn tries_once(&self, defaults: &Self) -> bool {
+        self.effective_wait(defaults) == Some(Duration::ZERO)
+    }
+
     /// How long the key stays taken at least, if it does.
     pub(crate) fn effective_min_hold(&self, defaults: &Self) -> Option<Duration> {
         self.min_hold.or(defaults.min_hold).filter(|min_hold| !min_hold.is_zero())

@@ -296,7 +296,7 @@ impl LockRequest {
 
     fn guard(&self, acquired: AcquireResult) -> Result<LockGuard, LockError> {
         let section = acquired.map_err(|error| *error)?;
-        section.begin();
+        section.begin(self.options.label);
         Ok(LockGuard::new(section, self.wait_for_release))
     }
 }

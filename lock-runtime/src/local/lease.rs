@@ -17,6 +17,7 @@ mod tests;
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool as StdAtomicBool, Ordering as StdOrdering};
 use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -25,11 +26,13 @@ use crate::protocol::request::{Loss, ReleaseOutcome};
 use crate::types::environment::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::types::environment::{Mutex, MutexGuard};
 use crate::types::fence::Fence;
+use crate::types::owner_info::KeyPattern;
 use crate::types::replicas::Replicas;
 use crate::types::request_id::RequestId;
 use crate::types::time::{self, Timestamp};
 use crate::user_code;
 use crate::user_code::metrics::LeaseMetrics;
+use crate::user_code::spans::HoldSpan;
 #[cfg(any(test, distlock_verification))]
 use crate::{types::owner_info::CallSite, user_code::metrics::LockLabels};
 
@@ -73,6 +76,8 @@ pub struct Lease {
     id: RequestId,
     backend: Arc<dyn LeaseBackend>,
     pub(crate) metrics: LeaseMetrics,
+    /// Whether it has a span. Not one of a model's atomics, as models have no spans.
+    is_traced: StdAtomicBool,
     /// How many sections and shared holds refer to it. Zero is final.
     refs: AtomicUsize,
     /// The longest ttl that a section asked for, in nanoseconds.
@@ -109,6 +114,8 @@ struct Rare {
     /// Why the server refused a renewal, and the deadline at that time. A later renewal moves the
     /// deadline and makes it obsolete.
     refused: Option<(u64, Arc<str>)>,
+    /// The span of the hold, until it is released.
+    span: Option<Arc<HoldSpan>>,
 }
 
 /// A slot among the watchers; `None` before the first poll. Small, as each async call contains one.
@@ -148,6 +155,7 @@ impl Lease {
             id,
             backend,
             metrics,
+            is_traced: StdAtomicBool::new(false),
             refs: AtomicUsize::new(1),
             ttl: AtomicU64::new(0),
             keep_until,
@@ -175,15 +183,19 @@ impl Lease {
     /// Gives a reference back. The last one releases the lock, without waiting for the server.
     pub fn release(&self) {
         self.record_expiry();
+        self.trace_loss();
         if self.refs.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.backend.release(self.id, self.fence);
             self.metrics.released();
+            drop(self.take_span());
         }
     }
 
-    /// The same. The last one gets the answer whether the lease was valid until then.
+    /// The same. The last one gets the answer whether the lease was valid until then. The caller
+    /// ends the span with it.
     pub fn release_and_confirm(&self) -> Option<Answer<ReleaseOutcome>> {
         self.record_expiry();
+        self.trace_loss();
         let last = self.refs.fetch_sub(1, Ordering::AcqRel) == 1;
         last.then(|| {
             let answer = self.backend.release_and_confirm(self.id, self.fence);
@@ -197,6 +209,48 @@ impl Lease {
     fn record_expiry(&self) {
         if cfg!(feature = "metrics") && self.until_deadline().is_zero() {
             self.metrics.lost(self.loss().unwrap_or(Loss::Expired).kind());
+        }
+    }
+
+    /// Opens the span of the hold, if a subscriber wants it. `around`: that of another key of the
+    /// same call.
+    pub(crate) fn open_span(
+        &self,
+        template: KeyPattern,
+        around: Option<&HoldSpan>,
+    ) -> Option<Arc<HoldSpan>> {
+        let span = HoldSpan::open(template, &self.key, self.fence, around)?;
+        self.watchers().rare().span = Some(Arc::clone(&span));
+        self.is_traced.store(true, StdOrdering::Relaxed);
+        Some(span)
+    }
+
+    /// The span of the hold, if it has one.
+    #[inline]
+    pub(crate) fn span(&self) -> Option<Arc<HoldSpan>> {
+        if self.is_traced.load(StdOrdering::Relaxed) {
+            self.watchers().rare().span.clone()
+        } else {
+            None
+        }
+    }
+
+    /// The same. The hold has none any more.
+    pub(crate) fn take_span(&self) -> Option<Arc<HoldSpan>> {
+        if self.is_traced.load(StdOrdering::Relaxed) {
+            self.watchers().rare().span.take()
+        } else {
+            None
+        }
+    }
+
+    /// Before the release, as a released lease is never lost.
+    #[inline]
+    fn trace_loss(&self) {
+        if let Some(span) = self.span()
+            && let Some(loss) = self.loss()
+        {
+            span.set_end("lost", loss);
         }
     }
 

@@ -214,7 +214,7 @@ impl<R, O, M: ReleaseMode> Call<R, O, M> {
         }
         match self.setup.acquire_blocking() {
             Ok(mut section) => {
-                section.begin();
+                section.begin(None);
                 let value = section.run(body);
                 self.release(section, value)
             }

@@ -12,6 +12,7 @@ use crate::error::LockError;
 use crate::owner::frameless::FramelessSection;
 use crate::types::owner_info::{CallSite, FunctionInfo, KeyPattern};
 use crate::user_code::metrics::LockLabels;
+use crate::user_code::spans::WaitSpan;
 
 /// The compile-time data of an annotated function. The expansion contains one as a `static`.
 #[derive(Debug)]
@@ -89,6 +90,7 @@ impl CallSetup {
         self.with_manager(acquire).unwrap_or_else(|error| Acquisition {
             acquiring: Acquiring::failed(error),
             labels: LockLabels::of(self.call_site(), None, None),
+            span: WaitSpan::NONE,
         })
     }
 

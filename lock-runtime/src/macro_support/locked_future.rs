@@ -97,7 +97,7 @@ impl<R, O, M: ReleaseMode> LockedCall<R, O, M> {
             CallState::Acquiring { acquiring, finish_when_lost } => match acquiring.poll(context) {
                 Poll::Pending => Some(Poll::Pending),
                 Poll::Ready(Ok(section)) => {
-                    section.begin();
+                    section.begin(None);
                     let on_loss = section.on_loss(*finish_when_lost);
                     self.state = CallState::Running(OwnerScope::new(section, on_loss));
                     None
@@ -178,6 +178,7 @@ impl<R, O, M: ReleaseMode> BodyContext<R> for LockedCall<R, O, M> {
 
     fn drop_body(&mut self, body: &mut dyn ErasedFuture<Value = R>) {
         if let CallState::Running(scope) = &mut self.state {
+            scope.trace_cancelled();
             scope.drop_body(body);
         }
     }

@@ -19,6 +19,7 @@ use crate::local::lease::Lease;
 use crate::owner::frame::{Frame, FrameKind, ManagerId};
 use crate::protocol::request::Loss;
 use crate::types::environment::{TaskId, current_task, thread_local};
+use crate::user_code::spans::EnteredSpan;
 
 thread_local! {
     /// Without a destructor it stays accessible until its thread ends, also from destructors of
@@ -210,8 +211,19 @@ pub fn find_on_stack(matches: impl Fn(&Frame) -> bool) -> Option<Arc<Frame>> {
 pub struct ContextGuard<'a> {
     slot: &'a mut Option<Arc<Frame>>,
     before: Before,
+    /// Exited after the frame has gone back.
+    #[expect(dead_code, reason = "held for its destructor")]
+    span: Option<EnteredSpan>,
     /// Not `Send`: it restores the context of its own thread.
     not_send: PhantomData<*const ()>,
+}
+
+/// Enters the span of the hold, if it has one, and unless the running code is inside of it.
+#[inline]
+fn enter_span(frame: &Arc<Frame>) -> Option<EnteredSpan> {
+    let span = frame.lease.span()?;
+    let is_around = |here: &Arc<Frame>| here.ancestors().any(|around| around.has_lease_of(frame));
+    if with_current(|here| here.is_some_and(is_around)) { None } else { span.enter() }
 }
 
 /// What was innermost before.
@@ -226,7 +238,8 @@ enum Before {
 
 impl<'a> ContextGuard<'a> {
     pub fn enter(slot: &'a mut Option<Arc<Frame>>) -> Self {
-        let mut guard = Self { slot, before: Before::Nothing, not_send: PhantomData };
+        let span = slot.as_ref().and_then(enter_span);
+        let mut guard = Self { slot, before: Before::Nothing, span, not_send: PhantomData };
         let _ = CONTEXT.try_with(|context| guard.install(context));
         guard
     }

@@ -105,7 +105,7 @@ impl Frame {
         self.manager == manager && self.lease.key() == key && !self.lease.is_released()
     }
 
-    fn has_lease_of(&self, other: &Self) -> bool {
+    pub(super) fn has_lease_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.lease, &other.lease)
     }
 

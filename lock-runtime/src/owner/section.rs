@@ -8,7 +8,9 @@ use crate::local::lease::{Answer, Lease, LeaseRef, LossWatchSlot};
 use crate::owner::context::{BodyContext, ContextGuard, ErasedFuture};
 use crate::owner::frame::{Frame, FrameKind, ManagerId, SiblingMutex};
 use crate::protocol::request::{Loss, ReleaseOutcome};
+use crate::types::fence::Fence;
 use crate::types::owner_info::CallSite;
+use crate::user_code::spans::{self, HoldSpan};
 
 /// A section that may run. Its drop releases the lock, or unlocks the ancestor's sibling mutex if
 /// the section is re-entrant.
@@ -93,6 +95,16 @@ impl Section {
         self.frame().ancestors().take(self.keys)
     }
 
+    /// Whether it has acquired no lease.
+    pub fn is_reentrant(&self) -> bool {
+        self.outermost_frames().next().is_none()
+    }
+
+    /// The fencing token, if it holds one key.
+    pub fn single_fence(&self) -> Option<Fence> {
+        (self.keys == 1).then(|| self.lease().fence())
+    }
+
     /// The first loss among its leases. An outermost section reads the clock; a re-entrant one
     /// leaves that to the section around it.
     pub fn loss(&self) -> Option<(&Arc<Lease>, Loss)> {
@@ -105,10 +117,35 @@ impl Section {
 
     /// The caller has the section, with all its keys: what it holds is kept for `min_hold`. A lock
     /// that was acquired and given up before is not.
+    /// `label`: of the request, for its spans.
     #[inline]
-    pub fn begin(&self) {
-        for frame in self.frames().filter(|frame| !frame.is_reentrant()) {
+    pub fn begin(&self, label: Option<&'static str>) {
+        for frame in self.outermost_frames() {
             frame.lease.begin();
+        }
+        if spans::are_wanted() {
+            self.open_spans(label);
+        }
+    }
+
+    /// The frames of the leases that were acquired for it.
+    pub fn outermost_frames(&self) -> impl Iterator<Item = &Arc<Frame>> {
+        self.frames().filter(|frame| !frame.is_reentrant())
+    }
+
+    /// The span of each further key is a child of the one before.
+    #[cold]
+    fn open_spans(&self, label: Option<&'static str>) {
+        let open = |frame: &Arc<Frame>, around: Option<&HoldSpan>| {
+            frame.lease.open_span(frame.call_site.template(label), around)
+        };
+        if self.keys == 1 {
+            return self.outermost_frames().for_each(|frame| drop(open(frame, None)));
+        }
+        let mut around = None;
+        let frames: Vec<_> = self.outermost_frames().collect();
+        for frame in frames.into_iter().rev() {
+            around = open(frame, around.as_deref()).or(around);
         }
     }
 
@@ -121,8 +158,11 @@ impl Section {
     /// What a loss does to the body, if it is a future. Only an outermost section cancels its body:
     /// the re-entrant ones inside are dropped with it.
     pub fn on_loss(&self, finish_when_lost: bool) -> OnLoss {
-        let outermost = self.frames().any(|frame| !frame.is_reentrant());
-        if outermost && !finish_when_lost { self.cancel_on_loss() } else { OnLoss::Ignore }
+        if !self.is_reentrant() && !finish_when_lost {
+            self.cancel_on_loss()
+        } else {
+            OnLoss::Ignore
+        }
     }
 
     /// The loss of any lease of an outermost section cancels the body.
@@ -220,6 +260,15 @@ impl<S: FrameSlot, V> BodyContext<V> for OwnerScope<S> {
         self.unwatch();
         let _guard = ContextGuard::enter(self.owner.frame_slot());
         body.drop_future();
+    }
+}
+
+impl OwnerScope<Section> {
+    /// Its body is dropped before it has completed.
+    pub fn trace_cancelled(&self) {
+        for span in self.owner.outermost_frames().filter_map(|frame| frame.lease.span()) {
+            span.set_cancelled();
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
@@ -80,6 +81,14 @@ impl CallSite {
         }
     }
 
+    /// The same for metrics and traces, where a request by hand may have a label of its own.
+    pub fn template(self, label: Option<&'static str>) -> KeyPattern {
+        match (self.key_pattern(), label) {
+            (KeyPattern::Line(_), Some(label)) => KeyPattern::Written(label),
+            (pattern, _) => pattern,
+        }
+    }
+
     /// Who takes it, shown to others that wait.
     pub fn name(self) -> String {
         match self {
@@ -90,6 +99,16 @@ impl CallSite {
                     [at.line(), at.column()].map(|number| Decimal::new(number.into(), ""));
                 [at.file(), ":", line.text(), ":", column.text()].concat()
             }
+        }
+    }
+}
+
+impl KeyPattern {
+    /// The key as it is written, or where it is taken.
+    pub fn text(self) -> Cow<'static, str> {
+        match self {
+            Self::Written(text) => text.into(),
+            Self::Line(at) => format!("{}:{}", at.file(), at.line()).into(),
         }
     }
 }

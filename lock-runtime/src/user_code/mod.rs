@@ -8,12 +8,14 @@
 //! code to the keeper: see [`delegated`]. On any other thread it runs directly: that is the user's
 //! own thread. Panics are caught. (In a program built with `panic = "abort"` they end the program.)
 //!
+//! - Spans: see [`spans`].
 //! - Events: use [`event!`], not `tracing`'s macros. The queue of the helper thread is bounded.
 //!   Events that do not fit are dropped and counted, and a later event reports how many.
 //! - Wakers: store [`guarded_waker`] of a waker, and drop it with nothing locked.
 //! - Callbacks: use [`call`], or [`ask`] on a thread that may block.
 
 pub(crate) mod metrics;
+pub(crate) mod spans;
 #[cfg(test)]
 mod tests;
 

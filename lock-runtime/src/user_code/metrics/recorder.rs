@@ -1,5 +1,6 @@
 //! The facade, which passes metrics on to the recorder of this thread or of the program.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -142,9 +143,9 @@ impl TemplateLabels {
     fn make(pattern: KeyPattern) -> &'static Self {
         let mut known = TEMPLATES.write().unwrap_or_else(PoisonError::into_inner);
         known.entry(pattern).or_insert_with(|| {
-            let template = match pattern {
-                KeyPattern::Written(text) => text,
-                KeyPattern::Line(at) => format!("{}:{}", at.file(), at.line()).leak(),
+            let template = match pattern.text() {
+                Cow::Borrowed(text) => text,
+                Cow::Owned(text) => text.leak(),
             };
             let key = Label::from_static_parts("key", template);
             Box::leak(Box::new(Self {
@@ -158,12 +159,9 @@ impl TemplateLabels {
 
 impl Series {
     pub(super) fn of(call_site: CallSite, label: Option<&'static str>, key: Option<&str>) -> Self {
-        match (key, call_site.key_pattern(), label) {
-            (Some(key), ..) => Self::Key(key.into()),
-            (None, KeyPattern::Line(_), Some(label)) => {
-                Self::Template(TemplateLabels::of(KeyPattern::Written(label)))
-            }
-            (None, pattern, _) => Self::Template(TemplateLabels::of(pattern)),
+        match key {
+            Some(key) => Self::Key(key.into()),
+            None => Self::Template(TemplateLabels::of(call_site.template(label))),
         }
     }
 

@@ -7,6 +7,8 @@ pub mod concepts {}
 pub mod fencing {}
 #[doc = include_str!("../../../../docs/getting-started.md")]
 pub mod getting_started {}
+#[doc = include_str!("../../../../docs/metrics.md")]
+pub mod metrics {}
 #[doc = include_str!("../../../../docs/migration.md")]
 pub mod migration {}
 #[doc = include_str!("../../../../docs/operations.md")]
