@@ -399,6 +399,11 @@ impl Link {
         self.carry_out_effects(self.lock());
     }
 
+    /// Whether a thread is carrying out effects.
+    fn is_carrying_out(&self) -> bool {
+        self.lock().carrying_out
+    }
+
     /// One thread at a time carries effects out, so that they happen in order. Another one leaves
     /// its effects to it. After [`SOME_EFFECTS`] it leaves the rest to the keeper: a caller has its
     /// own work, and the keeper first does what is due.

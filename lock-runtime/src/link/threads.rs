@@ -14,7 +14,8 @@ use crate::types::environment::thread;
 use crate::types::time;
 use crate::user_code;
 
-/// How soon the keeper tries again to start a thread that connects.
+/// How soon the keeper tries again to start a thread that connects, and looks again whether a caller
+/// is still carrying out the last effects.
 const RETRY: Duration = Duration::from_millis(50);
 
 /// Starts the keeper of a link. It ends once the link is closed. Without a server it never
@@ -52,8 +53,13 @@ fn keep(link: &Arc<Link>, server: Option<&Arc<Server>>) {
             readable = false;
         }
     }
-    // The last effects, of a shutdown or a panic.
+    // The last effects, of a shutdown or a panic. A caller may be carrying them out, and leaves the
+    // code of users in them to this thread.
     link.finish();
+    while link.is_carrying_out() {
+        link.delegated.run();
+        wait(None, &link.keeper_signal, Some(time::now().plus(RETRY)));
+    }
     link.delegated.run();
 }
 
