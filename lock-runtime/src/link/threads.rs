@@ -14,8 +14,8 @@ use crate::types::environment::thread;
 use crate::types::time;
 use crate::user_code;
 
-/// How soon the keeper tries again to start a thread that connects, and looks again whether a caller
-/// is still carrying out the last effects.
+/// How soon the keeper tries again to start a thread that connects, and looks again whether the
+/// last effects were carried out.
 const RETRY: Duration = Duration::from_millis(50);
 
 /// Starts the keeper of a link. It ends once the link is closed. Without a server it never

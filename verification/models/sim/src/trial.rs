@@ -1,5 +1,7 @@
 //! Runs a plan and checks its history.
 
+use std::time::Duration;
+
 use checker::{Event, EventKind, Property, Report, Rules, Violation, check};
 
 use crate::plan::Plan;
@@ -26,7 +28,7 @@ impl Trial {
     pub fn of(plan: &Plan) -> Self {
         let RunResult { events, undetected_data_loss, grants, panic } = world::run(plan);
         let lossless = plan.is_lossless() && !undetected_data_loss;
-        let takeover = plan.takeover().map(world::nanos);
+        let takeover = plan.takeover(|key| first_grant(&events, key)).map(world::nanos);
         let rules = Rules { lossless, slack: SLACK, max_bypass: plan.passed_over(), takeover };
         let mut report = check(&events, &rules);
         report.violations.extend(panic.map(|text| Violation {
@@ -47,6 +49,21 @@ impl Trial {
 /// Instants are exact in a simulation, and code runs within its wake-up time. A multi-key request
 /// makes a final attempt of a millisecond.
 const SLACK: u64 = 3_000_000;
+
+/// When this lock was granted for the first time.
+fn first_grant(events: &[Event], key: u32) -> Option<Duration> {
+    let is_of_key = |of| {
+        events.iter().any(|event| match event.kind {
+            EventKind::Requested { request, key: asked, .. } => request == of && asked == key,
+            _ => false,
+        })
+    };
+    let grant = events.iter().find(|event| match event.kind {
+        EventKind::Acquired { request, .. } => is_of_key(request),
+        _ => false,
+    });
+    grant.map(|event| Duration::from_nanos(event.at))
+}
 
 /// Whether a violation is about this lock.
 fn is_about(events: &[Event], violation: &Violation, key: u32) -> bool {

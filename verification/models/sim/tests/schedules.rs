@@ -32,6 +32,18 @@ fn the_same_seed_gives_the_same_events() {
     }
 }
 
+/// The first holder of a lock tells the new primary that the slot has had tokens: its data is lost,
+/// and the longest lease is waited out.
+#[test]
+fn a_failover_that_loses_the_first_token_of_a_slot_may_be_waited_out_like_a_loss_of_data() {
+    let plan = Plan::generate(93_772_901);
+    let [soon, late] = [None, Some(Duration::from_millis(611))]
+        .map(|granted| plan.takeover(|_| granted).expect("a lock is free some time"));
+    assert!(soon < Duration::from_secs(10) && late > plan.longest_ttl(), "{soon:?} {late:?}");
+    let trial = Trial::of(&plan);
+    assert!(trial.report.is_right(), "{:?}", trial.report.violations);
+}
+
 /// A failover that loses nothing ends a migration, and the next one of the slot begins before the
 /// first one would have ended.
 #[test]

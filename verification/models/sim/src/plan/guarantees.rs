@@ -188,10 +188,18 @@ impl Plan {
     }
 
     /// Whether a lock is taken after a failover only if a process has it: all processes reach the
-    /// new primary, which has tokens, and release again what a failover may have lost.
-    fn repeats_releases(&self) -> bool {
+    /// new primary, which has tokens, and release again what a failover may have lost. In a cluster
+    /// a slot has tokens from the first grant on.
+    fn repeats_releases(&self, first_grant: impl Fn(u32) -> Option<Duration>) -> bool {
+        let first_grants: Vec<_> = (0..self.keys).filter_map(first_grant).collect();
+        let opens_late = |at: Duration, copied: Duration| {
+            let is_lost = |granted: &Duration| (copied..=at + OPENED).contains(granted);
+            self.is_cluster() && first_grants.iter().any(is_lost)
+        };
         let has_tokens = |fault: &Fault| match fault.what {
-            FaultKind::Failover { lag, .. } => fault.at > lag + OPENED,
+            FaultKind::Failover { lag, .. } => {
+                fault.at > lag + OPENED && !opens_late(fault.at, fault.at.saturating_sub(lag))
+            }
             _ => false,
         };
         let starts = self.processes.first().is_some_and(|first| first.starts_at.is_zero());
@@ -212,15 +220,15 @@ impl Plan {
 
     /// How long a lock may be free while a request waits, after the last fault: the hold of a
     /// crashed process expires, an unclaimed grant passes, a data loss is waited out, and processes
-    /// reconnect.
+    /// reconnect. `first_grant`: when the lock of a key was granted first.
     #[must_use]
-    pub fn takeover(&self) -> Option<Duration> {
+    pub fn takeover(&self, first_grant: impl Fn(u32) -> Option<Duration>) -> Option<Duration> {
         if self.is_undisturbed() && self.steps().all(Step::is_plain) {
             return Some(PROMPTLY);
         }
         let packets = (self.network.usual + self.network.slow) * 8;
         if let AfterFailover::Grace(grace) = self.after_failover
-            && self.repeats_releases()
+            && self.repeats_releases(first_grant)
         {
             // A grant whose notification was lost, and what comes next.
             return Some(grace + WAITER_LEASE * 2 + packets);
