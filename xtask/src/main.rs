@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{book, figures, loc, tidy};
+use xtask::{book, figures, footprint, loc, tidy};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about, version)]
@@ -25,6 +25,15 @@ enum Task {
     Book,
     /// Write the diagrams of docs/
     Figures,
+    /// Print the crates, the processor time of a build from nothing and the size of the binary of a
+    /// program with one function
+    Footprint {
+        /// Other checkouts of the repository than this one, which are built in turns
+        roots: Vec<PathBuf>,
+        /// How often each is built; the medians are printed
+        #[arg(long, default_value_t = 1)]
+        rounds: usize,
+    },
     /// Count files and lines of code by part and layer, next to the budget of ARCHITECTURE.md
     Loc {
         /// Another checkout of the repository than this one
@@ -56,6 +65,19 @@ fn main() -> Result<ExitCode> {
         }
         Task::Figures => {
             figures::write(&repository())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Footprint { roots, rounds } => {
+            let roots = if roots.is_empty() { vec![repository()] } else { roots };
+            let work = repository().join("target/footprint");
+            println!("crates   dev, s   release, s   binary, bytes");
+            for (root, found) in roots.iter().zip(footprint::measure(&roots, rounds, &work)?) {
+                let footprint::Footprint { crates, dev, release, bytes } = found;
+                println!(
+                    "{crates:>6}   {dev:>6.1}   {release:>10.1}   {bytes:>13}   {}",
+                    root.display()
+                );
+            }
             Ok(ExitCode::SUCCESS)
         }
         Task::Loc { root } => {
