@@ -91,7 +91,7 @@ check_seam() {
   features="$(awk '/^\[/ { on = /^\[features\]/ } on && / = / { print $1 }' \
     "$WORK/distlock/Cargo.toml" "$WORK/distlock-runtime/Cargo.toml" | sort -u | xargs)"
   # The features with underscores bring model checkers, and only under the cfg.
-  [ "$features" = "__loom __shuttle metrics serde test-util tls-rustls" ] \
+  [ "$features" = "__loom __shuttle metrics redis serde test-util tls-rustls" ] \
     || fail "other features than expected: $features"
   mkdir -p "$WORK/seam/src"
   echo 'pub use distlock_runtime::verification;' >"$WORK/seam/src/lib.rs"
@@ -113,7 +113,7 @@ seam_manifest() {
   echo 'edition = "2024"'
   echo '[dependencies.distlock-runtime]'
   echo 'path = "../distlock-runtime"'
-  echo 'features = ["__loom", "__shuttle", "metrics", "serde", "test-util", "tls-rustls"]'
+  echo 'features = ["__loom", "__shuttle", "metrics", "redis", "serde", "test-util", "tls-rustls"]'
 }
 
 # The newest compiler that a dependency asks for.
@@ -150,7 +150,7 @@ check_order() {
 
 check_features() {
   local features
-  for features in "" tls-rustls serde test-util serde,test-util,tls-rustls; do
+  for features in "" tls-rustls redis serde test-util redis,serde,test-util,tls-rustls; do
     say "features: ${features:-none}"
     in_work cargo clippy --quiet -p distlock-runtime -p distlock --lib --features "$features" \
       -- -D warnings

@@ -100,6 +100,8 @@
 //!
 //! - `tls-rustls`: `rediss://` URLs. It includes rustls with ring and trusts the system's
 //!   certificates. `LockManagerBuilder::ca_certificate` and `client_certificate` set others.
+//! - `redis`: `LockManagerBuilder::client`, which takes the address and the credentials from a
+//!   client of the `redis` crate.
 //! - `serde`: `Serialize` and `Deserialize` for [`Fence`], [`Inspection`], [`Holder`],
 //!   [`Waiter`], [`NestedWait`] and [`GrantPause`].
 //! - `test-util`: the module `testing`, which creates each [`LockError`] and injects faults into a
@@ -145,6 +147,8 @@ pub use distlock_macros::distributed_lock;
 pub use distlock_macros::distributed_locks;
 #[doc(hidden)]
 pub use distlock_runtime::__private;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use distlock_runtime::redis;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]

@@ -58,10 +58,13 @@ pub use crate::types::pause::{GrantPause, PauseReason};
 pub use crate::types::replicas::Replicas;
 pub use crate::types::server_kind::ServerKind;
 
-/// The types of the `redis` crate that are needed for [`LockManagerBuilder::client`].
+/// The types of the `redis` crate that are needed for
+/// [`LockManagerBuilder::client`](crate::LockManagerBuilder::client).
 ///
 /// The whole crate is not re-exported, because its variant `String` would make the compiler write
 /// `std::string::String` in all messages.
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub mod redis {
     pub use ::redis::{
         Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,

@@ -103,10 +103,7 @@ fn a_wrong_url_is_a_configuration_error_without_its_password() {
 #[test]
 fn settings_that_make_no_sense_are_configuration_errors() {
     let nothing = LockManager::builder().build().unwrap_err();
-    assert!(
-        nothing.to_string().contains("call `url`, `sentinel`, `cluster` or `client`"),
-        "{nothing}"
-    );
+    assert!(nothing.to_string().contains("call `url`, `sentinel` or `cluster`"), "{nothing}");
     let ttl = Duration::from_millis(5);
     let short = LockManager::builder().url("memory://").ttl(ttl).build().unwrap_err();
     assert!(short.to_string().contains("set at least 10ms"), "{short}");

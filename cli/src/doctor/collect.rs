@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
-use distlock::redis::{
-    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisError,
-};
 use distlock::{LockError, LockGuard, LockManagerBuilder};
-use redis::{Cmd, Connection, ErrorKind, FromRedisValue};
+use redis::{
+    Client, Cmd, Connection, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue,
+    IntoConnectionInfo as _, RedisError,
+};
 
 use crate::doctor::facts::{
     Answer, Facts, Failure, Fields, Kind, NodeLine, Refusal, Sentinel, Server, SlowCommand, Target,

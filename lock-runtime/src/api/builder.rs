@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "redis")]
 use redis::Client;
 use uuid::Uuid;
 
@@ -16,8 +17,10 @@ use crate::acquire::options::{
 use crate::api::manager::LockManager;
 use crate::backend::redis::RedisServer;
 use crate::backend::redis::cluster::{AddressMap, Discovery, Seeds};
+use crate::backend::redis::endpoint::Endpoint;
 use crate::backend::redis::sentinel::Sentinels;
-use crate::backend::redis::tls::{Certificates, WITHOUT_TLS};
+use crate::backend::redis::tls::Certificates;
+use crate::backend::redis::url;
 use crate::backend::server::Server;
 use crate::error::LockError;
 use crate::link::effect::StatusChanges;
@@ -76,6 +79,7 @@ enum ServerAddress {
     /// Some nodes of a cluster.
     Cluster(Vec<String>),
     /// Boxed because it is ten times as large as a URL with TLS.
+    #[cfg(feature = "redis")]
     Client(Box<Client>),
 }
 
@@ -279,6 +283,8 @@ impl LockManagerBuilder {
     /// let locks = LockManager::builder().client(client).build()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[cfg(feature = "redis")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
     pub fn client(mut self, client: Client) -> Self {
         self.server = Some(ServerAddress::Client(Box::new(client)));
         self
@@ -603,10 +609,9 @@ impl LockManagerBuilder {
         &mut self,
         space: &Keyspace,
     ) -> Result<(Deployment, String, ServerKind), LockError> {
-        let (client, source) = match &self.server {
+        let (mut endpoint, source) = match &self.server {
             None => {
-                let reason = "no server is set; call `url`, `sentinel`, `cluster` or `client` \
-                              before `build`";
+                let reason = "no server is set; call `url`, `sentinel` or `cluster` before `build`";
                 return Err(LockError::config(reason));
             }
             Some(ServerAddress::Url(url)) => {
@@ -620,26 +625,28 @@ impl LockManagerBuilder {
                 open_by_sentinels(Sentinels::of(name, addresses))?
             }
             Some(ServerAddress::Cluster(addresses)) => open_by_nodes(Seeds::of(addresses))?,
-            Some(ServerAddress::Client(client)) => (Client::clone(client), AddressSource::User),
+            #[cfg(feature = "redis")]
+            Some(ServerAddress::Client(client)) => {
+                let endpoint = Endpoint::of_client(client.get_connection_info());
+                (endpoint.map_err(LockError::config)?, AddressSource::User)
+            }
         };
-        let mut info = client.get_connection_info().clone();
         if let Some(number) = self.database {
-            let redis = info.redis_settings().clone().set_db(i64::from(number));
-            info = info.set_redis_settings(redis);
+            endpoint.database = number.into();
         }
         let name = self.client_name.clone();
         let certificates = std::mem::take(&mut self.certificates);
         let credentials = self.credentials.take();
         let (text, sentinels) = match source {
             AddressSource::Nodes(mut seeds) => {
-                if info.redis_settings().db() != 0 {
+                if endpoint.database != 0 {
                     return Err(wrong_cluster("it has only the database 0"));
                 }
                 let text = seeds.to_string();
                 seeds.map = self.cluster_address_map.take();
                 let space = space.clone().sharded();
                 let context = NodeContext::new(space.clone());
-                let like = RedisServer::new(info, None, name, certificates, credentials, space);
+                let like = RedisServer::new(endpoint, None, name, certificates, credentials, space);
                 let discovery = Discovery::new(seeds, like.map_err(LockError::config)?);
                 let deployment = Deployment::Cluster(Arc::new(discovery), context);
                 return Ok((deployment, text, ServerKind::Cluster));
@@ -648,11 +655,11 @@ impl LockManagerBuilder {
                 sentinels.credentials = self.sentinel_credentials.take();
                 (sentinels.to_string(), Some(sentinels))
             }
-            AddressSource::User => (address(&client)?, None),
+            AddressSource::User => (address(&endpoint)?, None),
         };
         let kind = if sentinels.is_some() { ServerKind::Sentinel } else { ServerKind::Single };
         let server =
-            RedisServer::new(info, sentinels, name, certificates, credentials, space.clone());
+            RedisServer::new(endpoint, sentinels, name, certificates, credentials, space.clone());
         let server = Server::Redis(Box::new(server.map_err(LockError::config)?));
         Ok((Deployment::Server(Arc::new(server)), text, kind))
     }
@@ -665,41 +672,36 @@ enum AddressSource {
     Nodes(Seeds),
 }
 
-fn open(url: &str) -> Result<(Client, AddressSource), LockError> {
+fn open(url: &str) -> Result<(Endpoint, AddressSource), LockError> {
     if let Some(parsed) = Sentinels::parse(url) {
         return open_by_sentinels(parsed);
     }
     if let Some(parsed) = Seeds::parse(url) {
         return open_by_nodes(parsed);
     }
-    Ok((client(url, |why| wrong_url(url, why))?, AddressSource::User))
+    Ok((url::parse(url).map_err(|why| wrong_url(url, &why))?, AddressSource::User))
 }
 
 fn open_by_sentinels(
     parsed: Result<(Sentinels, String), String>,
-) -> Result<(Client, AddressSource), LockError> {
+) -> Result<(Endpoint, AddressSource), LockError> {
     let (sentinels, url) = parsed.map_err(|why| wrong_sentinels(&why))?;
-    Ok((client(&url, wrong_sentinels)?, AddressSource::Sentinels(sentinels)))
+    let endpoint = url::parse(&url).map_err(|why| wrong_sentinels(&why))?;
+    Ok((endpoint, AddressSource::Sentinels(sentinels)))
 }
 
 fn open_by_nodes(
     parsed: Result<(Seeds, String), String>,
-) -> Result<(Client, AddressSource), LockError> {
+) -> Result<(Endpoint, AddressSource), LockError> {
     let (seeds, url) = parsed.map_err(|why| wrong_cluster(&why))?;
-    Ok((client(&url, wrong_cluster)?, AddressSource::Nodes(seeds)))
-}
-
-fn client(url: &str, wrong: impl FnOnce(&str) -> LockError) -> Result<Client, LockError> {
-    if !cfg!(feature = "tls-rustls") && matches!(scheme(url), Some("rediss" | "valkeys")) {
-        return Err(LockError::config(WITHOUT_TLS));
-    }
-    Client::open(url).map_err(|error| wrong(&error.to_string()))
+    let endpoint = url::parse(&url).map_err(|why| wrong_cluster(&why))?;
+    Ok((endpoint, AddressSource::Nodes(seeds)))
 }
 
 /// The address as messages show it. Rejects the path of a socket that looks as if it had
 /// credentials in it.
-fn address(client: &Client) -> Result<String, LockError> {
-    let address = client.get_connection_info().addr().to_string();
+fn address(endpoint: &Endpoint) -> Result<String, LockError> {
+    let address = endpoint.address.to_string();
     let credentials = address.rsplit_once('@').is_some_and(|(before, _)| before.contains(':'));
     if credentials {
         return Err(LockError::config(

@@ -7,6 +7,7 @@ pub(crate) mod address;
 pub(crate) mod cluster;
 pub(crate) mod command;
 pub(crate) mod dialogue;
+pub(crate) mod endpoint;
 pub(crate) mod errors;
 pub(crate) mod handshake;
 pub(crate) mod pipe;
@@ -17,15 +18,16 @@ pub(crate) mod sentinel;
 mod tests;
 pub(crate) mod tls;
 pub(crate) mod transport;
+pub(crate) mod url;
+pub(crate) mod value;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use redis::{ConnectionAddr, ConnectionInfo, ProtocolVersion};
-
 use crate::backend::redis::address::NodeAddress;
 use crate::backend::redis::command::{LeaseStore, ReplyReader};
-use crate::backend::redis::dialogue::{Dialogue, Limit, keepalive};
+use crate::backend::redis::dialogue::{Dialogue, Limit};
+use crate::backend::redis::endpoint::Endpoint;
 use crate::backend::redis::errors::{OpenError, connect_error};
 use crate::backend::redis::handshake::{Handshake, NextStep};
 use crate::backend::redis::pipe::RedisPipe;
@@ -48,7 +50,7 @@ const STEP: Duration = Duration::from_secs(2);
 /// A server by its address and credentials.
 pub(crate) struct RedisServer {
     /// Its address is not used where Sentinels name the primary.
-    info: ConnectionInfo,
+    endpoint: Endpoint,
     sentinels: Option<SentinelWatch>,
     certificates: Arc<Certificates>,
     credentials: Option<CredentialsProvider>,
@@ -58,35 +60,27 @@ pub(crate) struct RedisServer {
 }
 
 impl RedisServer {
-    /// Notifications need RESP3, small commands need `TCP_NODELAY`, and keepalive finds a
-    /// connection that the network silently dropped.
     pub(crate) fn new(
-        info: ConnectionInfo,
+        endpoint: Endpoint,
         sentinels: Option<Sentinels>,
         client_name: Option<String>,
         certificates: Certificates,
         credentials: Option<CredentialsProvider>,
         space: Keyspace,
     ) -> Result<Self, String> {
-        let info = tls::encrypted(info, &certificates);
-        tls::check(info.addr(), &certificates)?;
-        let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let mut tcp = info.tcp_settings().clone().set_nodelay(true);
-        if tcp.keepalive().is_none() {
-            tcp = tcp.set_keepalive(keepalive());
-        }
-        let info = info.set_redis_settings(redis).set_tcp_settings(tcp);
+        let endpoint = tls::encrypted(endpoint, &certificates);
+        tls::check(&endpoint.address, &certificates)?;
         let certificates = Arc::new(certificates);
         let sentinels =
-            sentinels.map(|sentinels| SentinelWatch::new(sentinels, &info, &certificates));
+            sentinels.map(|sentinels| SentinelWatch::new(sentinels, &endpoint, &certificates));
         let lease_store = OnceLock::new();
-        Ok(Self { info, sentinels, certificates, credentials, client_name, space, lease_store })
+        Ok(Self { endpoint, sentinels, certificates, credentials, client_name, space, lease_store })
     }
 
     /// Another server, with the same settings.
     pub(crate) fn at(&self, node: &NodeAddress) -> Self {
         Self {
-            info: self.info.clone().set_addr(node.to_connect(self.info.addr())),
+            endpoint: self.endpoint.at(node.to_connect(&self.endpoint.address)),
             sentinels: None,
             certificates: Arc::clone(&self.certificates),
             credentials: self.credentials.clone(),
@@ -97,15 +91,14 @@ impl RedisServer {
     }
 
     /// With the user and the password of now.
-    fn with_credentials(&self, info: ConnectionInfo) -> Result<ConnectionInfo, OpenError> {
-        let Some(provider) = &self.credentials else { return Ok(info) };
+    fn with_credentials(&self, endpoint: Endpoint) -> Result<Endpoint, OpenError> {
+        let Some(provider) = &self.credentials else { return Ok(endpoint) };
         // Its error is code of users too.
         let asked = user_code::ask(|| provider().map_err(|error| words(&error.to_string())));
         let failed = || Err("it panicked".to_owned());
         let Credentials { user, password } =
             asked.unwrap_or_else(failed).map_err(OpenError::NoCredentials)?;
-        let redis = info.redis_settings().clone().set_username(user).set_password(password);
-        Ok(info.set_redis_settings(redis))
+        Ok(Endpoint { user: Some(user), password: Some(password), ..endpoint })
     }
 
     /// Opens a connection. `stop` ends the attempt early.
@@ -115,16 +108,13 @@ impl RedisServer {
         stop: &Signal,
     ) -> Result<RedisPipe<T>, ConnectError> {
         let limit = Limit::of(GREETING);
-        let info = match &self.sentinels {
-            None => Ok(self.info.clone()),
-            Some(watch) => {
-                watch.primary(limit.until, stop).map(|at| self.info.clone().set_addr(at))
-            }
+        let endpoint = match &self.sentinels {
+            None => self.endpoint.clone(),
+            Some(watch) => self.endpoint.at(watch.primary(limit.until, stop)?),
         };
-        let info = info?;
         let provided = self.credentials.is_some();
-        let address = info.addr().clone();
-        self.open(info, params, limit, stop)
+        let address = endpoint.address.clone();
+        self.open(endpoint, params, limit, stop)
             .map_err(|error| connect_error(&address, error, provided))
     }
 
@@ -138,31 +128,30 @@ impl RedisServer {
 
     fn open<T>(
         &self,
-        info: ConnectionInfo,
+        endpoint: Endpoint,
         params: &ConnectParams,
         mut limit: Limit,
         stop: &Signal,
     ) -> Result<RedisPipe<T>, OpenError> {
-        let database = info.redis_settings().db();
-        let new_store = || Arc::new(LeaseStore::new(&self.space, database));
+        let new_store = || Arc::new(LeaseStore::new(&self.space, endpoint.database));
         let lease_store = Arc::clone(self.lease_store.get_or_init(new_store));
-        let info = self.with_credentials(info)?;
-        let mut dialogue = Dialogue::open(&info, &self.certificates, &limit, stop)?;
+        let endpoint = self.with_credentials(endpoint)?;
+        let mut dialogue = Dialogue::open(&endpoint, &self.certificates, &limit, stop)?;
         if let Some(watch) = &self.sentinels {
-            watch.admit(dialogue.transport.stream(), info.addr())?;
+            watch.admit(dialogue.transport.stream(), &endpoint.address)?;
         }
         let name = self.client_name.as_deref();
         let (mut handshake, mut commands) =
-            Handshake::start(&info, &self.space, &lease_store, name, params);
+            Handshake::start(&endpoint, &self.space, &lease_store, name, params);
         loop {
-            let answers = dialogue.ask(info.addr(), &commands, &limit)?;
+            let answers = dialogue.ask(&endpoint.address, &commands, &limit)?;
             limit = Limit::of(STEP);
             match handshake.answered(answers)? {
                 NextStep::Send(next) => commands = next,
                 NextStep::Done(ready) => {
                     let Dialogue { transport, received, heard, .. } = dialogue;
-                    let reader =
-                        ReplyReader { space: self.space.clone(), host: host_of(info.addr()) };
+                    let host = endpoint.address.host().to_owned();
+                    let reader = ReplyReader { space: self.space.clone(), host };
                     let confirmation = self.sentinels.as_ref().map(SentinelWatch::confirmation);
                     let mut pipe = RedisPipe::new(
                         transport,
@@ -178,12 +167,5 @@ impl RedisServer {
                 }
             }
         }
-    }
-}
-
-fn host_of(address: &ConnectionAddr) -> String {
-    match address {
-        ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.clone(),
-        _ => String::new(),
     }
 }

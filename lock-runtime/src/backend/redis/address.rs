@@ -4,10 +4,44 @@
 mod tests;
 
 use std::fmt;
-
-use redis::ConnectionAddr;
+use std::path::PathBuf;
 
 use crate::types::text::printable;
+
+/// Where a connection leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    Tcp {
+        host: String,
+        port: u16,
+    },
+    Tls {
+        host: String,
+        port: u16,
+        /// Every server is trusted, which is asked for and refused.
+        insecure: bool,
+    },
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// Empty for a Unix socket.
+    pub(crate) fn host(&self) -> &str {
+        match self {
+            Self::Tcp { host, .. } | Self::Tls { host, .. } => host,
+            Self::Unix(_) => "",
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } | Self::Tls { host, port, .. } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
 
 /// A host and a port. The host is in lower case, and has no brackets if it is an IPv6 address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,16 +81,11 @@ impl NodeAddress {
     }
 
     /// This address for a connection, with TLS if the other one has it.
-    pub(crate) fn to_connect(&self, like: &ConnectionAddr) -> ConnectionAddr {
-        let host = self.host.to_string();
+    pub(crate) fn to_connect(&self, like: &Address) -> Address {
+        let (host, port) = (self.host.to_string(), self.port);
         match like {
-            ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
-                host,
-                port: self.port,
-                insecure: *insecure,
-                tls_params: tls_params.clone(),
-            },
-            _ => ConnectionAddr::Tcp(host, self.port),
+            Address::Tls { insecure, .. } => Address::Tls { host, port, insecure: *insecure },
+            _ => Address::Tcp { host, port },
         }
     }
 }

@@ -13,15 +13,16 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use redis::{ConnectionInfo, Value};
-
 use crate::backend::ConnectError;
 use crate::backend::redis::RedisServer;
 use crate::backend::redis::address::{AddressListUrl, NodeAddress, joined, parse_all};
 use crate::backend::redis::cluster::topology::{Topology, Unusable, redirected};
+use crate::backend::redis::command::Pipeline;
 use crate::backend::redis::dialogue::{Dialogue, Limit};
+use crate::backend::redis::endpoint::Endpoint;
 use crate::backend::redis::errors::{OpenError, connect_error};
 use crate::backend::redis::preflight::Denied;
+use crate::backend::redis::value::Value;
 use crate::backend::server::Server;
 use crate::backend::socket::Signal;
 use crate::protocol::connection::ConnectErrorKind;
@@ -119,9 +120,9 @@ impl Discovery {
         until: Timestamp,
         stop: &Signal,
     ) -> Result<Topology, ConnectError> {
-        let error =
-            |error| connect_error(self.like.info.addr(), error, self.like.credentials.is_some());
-        let info = self.like.with_credentials(self.like.info.clone()).map_err(error)?;
+        let like = &self.like.endpoint;
+        let error = |error| connect_error(&like.address, error, self.like.credentials.is_some());
+        let endpoint = self.like.with_credentials(like.clone()).map_err(error)?;
         let mut left: Vec<&NodeAddress> = known.iter().collect();
         left.extend(self.seeds.addresses.iter().filter(|seed| !known.contains(seed)));
         left.reverse();
@@ -134,7 +135,7 @@ impl Discovery {
                 && asked.iter().filter(|one: &&Asked| now.since(one.since) < SLOW).count() < ABREAST
                 && let Some(node) = left.pop()
             {
-                match self.ask(node, &info, &sender) {
+                match self.ask(node, &endpoint, &sender) {
                     Ok(signal) => asked.push(Asked { node: node.clone(), since: now, signal }),
                     Err(error) => {
                         problems
@@ -172,15 +173,15 @@ impl Discovery {
     fn ask(
         &self,
         node: &NodeAddress,
-        info: &ConnectionInfo,
+        endpoint: &Endpoint,
         answers: &Sender<(NodeAddress, Result<Answers, ConnectError>)>,
     ) -> std::io::Result<Arc<Signal>> {
         let signal = Arc::new(Signal::new()?);
-        let info = info.clone().set_addr(node.to_connect(info.addr()));
+        let endpoint = endpoint.at(node.to_connect(&endpoint.address));
         let (like, node, answers) = (Arc::clone(&self.like), node.clone(), answers.clone());
         let stop = Arc::clone(&signal);
         thread::Builder::new().name("distlock-cluster".to_owned()).spawn(move || {
-            let answer = ask_node(&like, &info, &stop);
+            let answer = ask_node(&like, &endpoint, &stop);
             // Nobody waits for it any more if another one was faster.
             let _ = answers.send((node, answer));
         })?;
@@ -220,27 +221,27 @@ enum Answers {
 
 fn ask_node(
     like: &RedisServer,
-    info: &ConnectionInfo,
+    endpoint: &Endpoint,
     stop: &Signal,
 ) -> Result<Answers, ConnectError> {
     let answers = || -> Result<_, OpenError> {
-        let mut dialogue = Dialogue::greet(info, &like.certificates, PATIENCE, stop)?;
-        let mut question = redis::pipe();
-        question.cmd("CLUSTER").arg("SLOTS").cmd("CLUSTER").arg("INFO");
-        dialogue.ask(info.addr(), &question, &Limit::of(PATIENCE))
+        let mut dialogue = Dialogue::greet(endpoint, &like.certificates, PATIENCE, stop)?;
+        let mut question = Pipeline::default();
+        question.add("CLUSTER", &["SLOTS"]).add("CLUSTER", &["INFO"]);
+        dialogue.ask(&endpoint.address, &question, &Limit::of(PATIENCE))
     };
-    let failed = |error| connect_error(info.addr(), error, like.credentials.is_some());
+    let failed = |error| connect_error(&endpoint.address, error, like.credentials.is_some());
     let answers = answers().map_err(failed)?;
     let mut denied = Denied::none(&like.space);
     for (command, answer) in ["cluster slots", "cluster info"].into_iter().zip(&answers) {
         denied.note_answer(command, answer);
     }
-    denied.check(info.redis_settings().username().unwrap_or("default")).map_err(failed)?;
+    denied.check(endpoint.user_name()).map_err(failed)?;
     let mut answers = answers.into_iter().map(Value::extract_error);
     let mut next = || answers.next().unwrap_or(Ok(Value::Nil));
     match (next(), next()) {
         (Ok(slots), Ok(info)) => {
-            let info = topology::text(&info).unwrap_or_default().to_owned();
+            let info = info.as_text().unwrap_or_default().to_owned();
             Ok(Answers::Cluster { slots, info })
         }
         (Err(error), _) | (_, Err(error)) => {

@@ -5,15 +5,14 @@
 
 use std::time::Duration;
 
-use redis::{Cmd, Pipeline, RedisError, Value};
-
 use crate::backend::redis::errors::{call_error, node_error};
+use crate::backend::redis::value::{ServerError, Value};
 use crate::protocol::request::CommandError;
 use crate::types::time::millis;
 use crate::wire::command::Command;
 use crate::wire::keyspace::{EVERYONE, Keyspace, lease_steps};
 use crate::wire::reply::{Notification, RawReply, Reply, parse_notification};
-use crate::wire::script::{Script, sha_of};
+use crate::wire::script::{Script, ScriptCall, sha_of};
 
 /// How the replies of a server are read.
 pub(crate) struct ReplyReader {
@@ -25,7 +24,7 @@ pub(crate) struct ReplyReader {
 impl ReplyReader {
     pub(crate) fn read(&self, call: &Command, answer: Value) -> Result<Reply, CommandError> {
         if let Value::ServerError(error) = answer {
-            return Err(self.error(call.script(), &RedisError::from(error)));
+            return Err(self.error(call.script(), &error));
         }
         call.decode(&plain(answer)).map_err(CommandError::InvalidReply)
     }
@@ -39,13 +38,13 @@ impl ReplyReader {
         if let (Value::ServerError(error), [first, ..]) = (&answer, calls) {
             let is_acquire = matches!(first, Command::Acquire(_));
             let script = if is_acquire { Script::AcquireMany } else { Script::ReleaseMany };
-            return Err(self.error(Some(script), &RedisError::from(error.clone())));
+            return Err(self.error(Some(script), error));
         }
         Command::decode_batch(calls, &plain(answer)).map_err(CommandError::InvalidReply)
     }
 
     /// What an error means of a command, which runs this script or none.
-    fn error(&self, script: Option<Script>, error: &RedisError) -> CommandError {
+    fn error(&self, script: Option<Script>, error: &ServerError) -> CommandError {
         let meaning =
             if self.space.is_sharded() { node_error(error, &self.host) } else { call_error(error) };
         match (meaning, script) {
@@ -65,7 +64,7 @@ pub(crate) fn plain(value: Value) -> RawReply {
         Value::BulkString(bytes) => {
             String::from_utf8(bytes).map_or(RawReply::Other, RawReply::Text)
         }
-        Value::SimpleString(text) | Value::VerbatimString { text, .. } => RawReply::Text(text),
+        Value::SimpleString(text) => RawReply::Text(text),
         Value::Array(items) => RawReply::List(items.into_iter().map(plain).collect()),
         Value::Map(pairs) => {
             let words = pairs.into_iter().flat_map(|(name, value)| [plain(name), plain(value)]);
@@ -77,18 +76,34 @@ pub(crate) fn plain(value: Value) -> RawReply {
 
 /// The notification in a message that the server has pushed.
 pub(crate) fn notice(data: &[Value]) -> Option<Notification> {
-    match data.last()? {
-        Value::BulkString(payload) => parse_notification(std::str::from_utf8(payload).ok()?),
-        Value::SimpleString(payload) => parse_notification(payload),
-        _ => None,
+    parse_notification(data.last()?.as_text()?)
+}
+
+/// Commands that are sent together, encoded.
+#[derive(Debug, Default)]
+pub(crate) struct Pipeline {
+    pub(crate) bytes: Vec<u8>,
+    /// How many they are.
+    pub(crate) count: usize,
+}
+
+impl Pipeline {
+    pub(crate) fn add(&mut self, command: &str, words: &[&str]) -> &mut Self {
+        let mut call = ScriptCall::of_server(command, words.len(), &mut self.bytes);
+        for word in words {
+            call.word(&[word.as_bytes()]);
+        }
+        drop(call);
+        self.count += 1;
+        self
     }
 }
 
 /// Loads the scripts.
 pub(crate) fn load_scripts(space: &Keyspace) -> Pipeline {
-    let mut pipeline = redis::pipe();
+    let mut pipeline = Pipeline::default();
     for script in Script::used(space.is_sharded()) {
-        pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text_for(space));
+        pipeline.add("SCRIPT", &["LOAD", script.text_for(space)]);
     }
     pipeline
 }
@@ -121,10 +136,10 @@ impl LeaseStore {
     }
 
     /// Checks which steps are loaded.
-    pub(crate) fn loaded_steps(&self) -> Cmd {
-        let mut command = redis::cmd("SCRIPT");
-        command.arg("EXISTS").arg(&self.shas);
-        command
+    pub(crate) fn loaded_steps(&self, out: &mut Pipeline) {
+        let words: Vec<_> =
+            ["EXISTS"].into_iter().chain(self.shas.iter().map(|sha| &**sha)).collect();
+        out.add("SCRIPT", &words);
     }
 
     /// The longest lease, from the reply to [`Self::loaded_steps`]; zero if no step is loaded.
@@ -134,27 +149,21 @@ impl LeaseStore {
     }
 
     /// The longest lease in the data.
-    pub(crate) fn stored(&self) -> Cmd {
-        let mut command = redis::cmd("ZSCORE");
-        command.arg(&self.key).arg(LONGEST);
-        command
+    pub(crate) fn stored(&self, out: &mut Pipeline) {
+        out.add("ZSCORE", &[&self.key, LONGEST]);
     }
 
     /// Has all processes and the server learn of a longer lease.
-    pub(crate) fn raise(&self, step: Duration) -> [Cmd; RAISE_COMMANDS] {
-        let mut publish = redis::cmd("PUBLISH");
-        publish.arg(&self.everyone).arg(format!("bound {}", step.as_millis()));
+    pub(crate) fn raise(&self, step: Duration, out: &mut Pipeline) {
+        out.add("PUBLISH", &[&self.everyone, &format!("bound {}", step.as_millis())]);
         // Of several processes the one with the longest lease is right.
-        let mut write = redis::cmd("ZADD");
-        write.arg(&self.key).arg("GT").arg(millis(step)).arg(LONGEST);
-        [publish, write, self.load(step)]
+        out.add("ZADD", &[&self.key, "GT", &millis(step).to_string(), LONGEST]);
+        self.load(step, out);
     }
 
     /// Loads a step.
-    pub(crate) fn load(&self, step: Duration) -> Cmd {
-        let mut command = redis::cmd("SCRIPT");
-        command.arg("LOAD").arg(text(&self.tenant, step));
-        command
+    pub(crate) fn load(&self, step: Duration, out: &mut Pipeline) {
+        out.add("SCRIPT", &["LOAD", &text(&self.tenant, step)]);
     }
 }
 

@@ -7,11 +7,11 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use redis::io::tcp::TcpSettings;
-use redis::io::tcp::socket2::{SockRef, TcpKeepalive};
-use redis::{ConnectionAddr, ConnectionInfo, Pipeline, PushKind, Value};
+use socket2::SockRef;
 
-use crate::backend::redis::command::notice;
+use crate::backend::redis::address::Address;
+use crate::backend::redis::command::{Pipeline, notice};
+use crate::backend::redis::endpoint::Endpoint;
 use crate::backend::redis::errors::OpenError;
 use crate::backend::redis::handshake::{check_hello, hello};
 use crate::backend::redis::resp::ReceiveBuffer;
@@ -19,7 +19,9 @@ use crate::backend::redis::resp::ReceiveBuffer;
 use crate::backend::redis::tls;
 use crate::backend::redis::tls::Certificates;
 use crate::backend::redis::transport::Transport;
+use crate::backend::redis::value::{PushKind, Value};
 use crate::backend::socket::{Interest, Signal, Stream, wait};
+use crate::protocol::connection::ConnectErrorKind;
 use crate::types::time::{self, Timestamp};
 use crate::wire::reply::Notification;
 
@@ -29,36 +31,30 @@ const SUSPICIOUS: Duration = Duration::from_secs(1);
 
 #[cfg_attr(not(feature = "tls-rustls"), expect(unused_variables, reason = "for TLS"))]
 fn transport(
-    info: &ConnectionInfo,
+    endpoint: &Endpoint,
     certificates: &Certificates,
     limit: &Limit,
 ) -> Result<Transport, OpenError> {
-    let tcp = |host: &str, port| connect_tcp(host, port, info.tcp_settings(), limit);
-    Ok(match info.addr() {
-        ConnectionAddr::Tcp(host, port) => Transport::plain(tcp(host, *port)?),
+    let tcp = |host: &str, port| connect_tcp(host, port, endpoint, limit);
+    Ok(match &endpoint.address {
+        Address::Tcp { host, port } => Transport::plain(tcp(host, *port)?),
         #[cfg(feature = "tls-rustls")]
-        ConnectionAddr::TcpTls { host, port, .. } => {
+        Address::Tls { host, port, .. } => {
             let session = tls::start(host, certificates)?;
             Transport::with_tls(tcp(host, *port)?, session)
         }
         #[cfg(unix)]
-        ConnectionAddr::Unix(path) => {
-            let unix = UnixStream::connect(path).map_err(redis::RedisError::from)?;
-            nonblocking(Stream::Unix(unix)).map(Transport::plain)?
+        Address::Unix(path) => {
+            let stream = Stream::Unix(UnixStream::connect(path).map_err(from_io)?);
+            stream.set_nonblocking().map_err(from_io)?;
+            Transport::plain(stream)
         }
+        #[cfg(not(all(unix, feature = "tls-rustls")))]
         _ => {
-            let error = (redis::ErrorKind::InvalidClientConfig, "the address is not supported");
-            return Err(OpenError::Server(error.into()));
+            let text = "the address is not supported".to_owned();
+            return Err(OpenError::Unfit(ConnectErrorKind::Permanent, text));
         }
     })
-}
-
-/// The first probe after 15 s of silence; the connection counts as dead after 30 s.
-pub(crate) fn keepalive() -> TcpKeepalive {
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(15));
-    #[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd", windows))]
-    let keepalive = keepalive.with_interval(Duration::from_secs(5)).with_retries(3);
-    keepalive
 }
 
 /// When a step has to be done, and how long it was given.
@@ -79,20 +75,20 @@ impl Limit {
 fn connect_tcp(
     host: &str,
     port: u16,
-    settings: &TcpSettings,
+    endpoint: &Endpoint,
     limit: &Limit,
 ) -> Result<Stream, OpenError> {
-    let addresses = (host, port).to_socket_addrs().map_err(redis::RedisError::from)?;
-    let no_address: redis::RedisError =
-        (redis::ErrorKind::InvalidClientConfig, "No address found for host").into();
-    let mut failed = OpenError::Server(no_address);
+    let addresses = (host, port).to_socket_addrs().map_err(from_io)?;
+    // A name without an address may get one.
+    let no_address = "no address was found for the host".to_owned();
+    let mut failed = OpenError::Unfit(ConnectErrorKind::Unreachable, no_address);
     for address in addresses {
         let left = limit.until.since(time::now());
         if left.is_zero() {
             return Err(OpenError::Slow(limit.span));
         }
         match TcpStream::connect_timeout(&address, left) {
-            Ok(tcp) => return with_settings(tcp, settings).map_err(from_io),
+            Ok(tcp) => return with_settings(tcp, endpoint).map_err(from_io),
             Err(error) if error.kind() == ErrorKind::TimedOut => {
                 failed = OpenError::Slow(limit.span);
             }
@@ -102,20 +98,15 @@ fn connect_tcp(
     Err(failed)
 }
 
-fn with_settings(tcp: TcpStream, settings: &TcpSettings) -> io::Result<Stream> {
-    tcp.set_nodelay(settings.nodelay())?;
-    if let Some(keepalive) = settings.keepalive() {
-        SockRef::from(&tcp).set_tcp_keepalive(keepalive)?;
-    }
+/// Small commands need `TCP_NODELAY`, and keepalive finds a connection that the network silently
+/// dropped.
+fn with_settings(tcp: TcpStream, endpoint: &Endpoint) -> io::Result<Stream> {
+    tcp.set_nodelay(true)?;
+    SockRef::from(&tcp).set_tcp_keepalive(&endpoint.keepalive)?;
     #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
-    SockRef::from(&tcp).set_tcp_user_timeout(settings.user_timeout())?;
+    SockRef::from(&tcp).set_tcp_user_timeout(endpoint.user_timeout)?;
     let stream = Stream::Tcp(tcp);
     stream.set_nonblocking()?;
-    Ok(stream)
-}
-
-fn nonblocking(stream: Stream) -> Result<Stream, OpenError> {
-    stream.set_nonblocking().map_err(from_io)?;
     Ok(stream)
 }
 
@@ -158,27 +149,26 @@ pub(crate) struct Dialogue<'a> {
 impl<'a> Dialogue<'a> {
     /// Connects, but begins no TLS handshake yet.
     pub(crate) fn open(
-        info: &ConnectionInfo,
+        endpoint: &Endpoint,
         certificates: &Certificates,
         limit: &Limit,
         stop: &'a Signal,
     ) -> Result<Self, OpenError> {
-        let transport = transport(info, certificates, limit)?;
+        let transport = transport(endpoint, certificates, limit)?;
         let (received, heard, unsent) = (ReceiveBuffer::default(), Vec::new(), Vec::new());
         Ok(Self { transport, received, heard, news: false, stop, unsent })
     }
 
     /// Connects and authenticates. Each of the two may take so long.
     pub(crate) fn greet(
-        info: &ConnectionInfo,
+        endpoint: &Endpoint,
         certificates: &Certificates,
         limit: Duration,
         stop: &'a Signal,
     ) -> Result<Self, OpenError> {
-        let mut dialogue = Self::open(info, certificates, &Limit::of(limit), stop)?;
-        let settings = info.redis_settings();
-        let answers = dialogue.ask(info.addr(), &hello(settings), &Limit::of(limit))?;
-        check_hello(settings, answers)?;
+        let mut dialogue = Self::open(endpoint, certificates, &Limit::of(limit), stop)?;
+        let answers = dialogue.ask(&endpoint.address, &hello(endpoint), &Limit::of(limit))?;
+        check_hello(endpoint, answers)?;
         Ok(dialogue)
     }
 
@@ -186,27 +176,27 @@ impl<'a> Dialogue<'a> {
     #[cfg_attr(not(feature = "tls-rustls"), expect(unused_variables, reason = "for TLS"))]
     pub(crate) fn ask(
         &mut self,
-        address: &ConnectionAddr,
+        address: &Address,
         commands: &Pipeline,
         limit: &Limit,
     ) -> Result<Vec<Value>, OpenError> {
         #[cfg(feature = "tls-rustls")]
         if self.transport.is_handshaking()
-            && let ConnectionAddr::TcpTls { host, port, .. } = address
+            && let Address::Tls { host, port, .. } = address
         {
             let suspicious = time::now().plus(SUSPICIOUS).min(limit.until);
             let early = Limit { until: suspicious, ..*limit };
-            match self.exchange(Some(commands), commands.len(), &early) {
+            match self.exchange(Some(commands), commands.count, &early) {
                 Err(OpenError::Slow(_)) if self.transport.is_handshaking() => {
                     if speaks_plainly(host, *port) {
                         return Err(OpenError::WithoutTls);
                     }
-                    return self.exchange(None, commands.len(), limit);
+                    return self.exchange(None, commands.count, limit);
                 }
                 answers => return answers,
             }
         }
-        self.exchange(Some(commands), commands.len(), limit)
+        self.exchange(Some(commands), commands.count, limit)
     }
 
     /// Waits until something is published, for so long at most.
@@ -231,7 +221,7 @@ impl<'a> Dialogue<'a> {
         limit: &Limit,
     ) -> Result<Vec<Value>, OpenError> {
         if let Some(commands) = commands {
-            self.unsent.extend(commands.get_packed_pipeline());
+            self.unsent.extend_from_slice(&commands.bytes);
         }
         let mut answers = Vec::with_capacity(count);
         loop {

@@ -1,10 +1,11 @@
 //! What an error means: for the command, for its connection, and for the next attempt to connect.
 
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use redis::{ConnectionAddr, ErrorKind, RedisError};
-
 use crate::backend::ConnectError;
+use crate::backend::redis::address::Address;
+use crate::backend::redis::value::{ServerError, WireError};
 use crate::protocol::connection::ConnectErrorKind;
 use crate::protocol::request::{CommandError, Redirect};
 use crate::wire::slot::Slot;
@@ -12,7 +13,7 @@ use crate::wire::slot::Slot;
 /// Why a connection was not opened.
 pub(crate) enum OpenError {
     /// The server refused, or the connection broke.
-    Server(RedisError),
+    Server(WireError),
     /// A step timed out.
     Slow(Duration),
     /// The server cannot keep locks.
@@ -24,8 +25,8 @@ pub(crate) enum OpenError {
     WithoutTls,
 }
 
-impl From<RedisError> for OpenError {
-    fn from(error: RedisError) -> Self {
+impl From<WireError> for OpenError {
+    fn from(error: WireError) -> Self {
         Self::Server(error)
     }
 }
@@ -62,45 +63,32 @@ fn meaning(code: &str) -> (fn(String) -> CommandError, ConnectErrorKind) {
 /// command in a script: `ERR Error running script (call to f_…): @user_script:30: @user_script: 30:
 /// -READONLY You can't …`, and without the first words where the script returns the error of
 /// `pcall`.
-fn code(error: &RedisError) -> &str {
-    let code = error.code().unwrap_or_default();
-    let text = if code == "ERR" { error.detail().unwrap_or_default() } else { code };
+fn code(error: &ServerError) -> &str {
+    let code = error.code();
+    let text = if code == "ERR" { error.detail() } else { code };
     if !text.contains("@user_script:") {
         return code;
     }
-    let in_script = error.detail().and_then(|detail| detail.rsplit_once(": -"));
+    let in_script = error.detail().rsplit_once(": -");
     in_script.and_then(|(_, words)| words.split_whitespace().next()).unwrap_or(code)
 }
 
-/// The words of the server, as it sent them; of another error its text.
-pub(crate) fn words_of(error: &RedisError) -> String {
-    match (error.kind(), error.code()) {
-        (ErrorKind::Server(_) | ErrorKind::Extension, Some(code)) => {
-            format!("{code} {}", error.detail().unwrap_or_default()).trim_end().to_owned()
-        }
-        _ => error.to_string(),
-    }
-}
-
 /// The error of a command.
-pub(crate) fn call_error(error: &RedisError) -> CommandError {
-    if matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) {
-        return CommandError::ConnectionLost;
-    }
+pub(crate) fn call_error(error: &ServerError) -> CommandError {
     let (outcome, _) = meaning(code(error));
-    outcome(words_of(error))
+    outcome(error.words().to_owned())
 }
 
 /// The error of a command to a node of a cluster at this host.
-pub(crate) fn node_error(error: &RedisError, host: &str) -> CommandError {
+pub(crate) fn node_error(error: &ServerError, host: &str) -> CommandError {
     let to = || redirect(error, host);
     let of_node = match code(error) {
         "MOVED" => to().map(CommandError::Moved),
         "ASK" => to().map(CommandError::Asked),
         "UNOPENED" => Some(CommandError::Unopened),
         // A script that has met a key which another node has by now. It can be sent again.
-        _ if words_of(error).contains("non local key") => {
-            Some(CommandError::TryAgain(words_of(error)))
+        _ if error.words().contains("non local key") => {
+            Some(CommandError::TryAgain(error.words().to_owned()))
         }
         _ => None,
     };
@@ -108,14 +96,14 @@ pub(crate) fn node_error(error: &RedisError, host: &str) -> CommandError {
 }
 
 /// Whether a node refused a command because of its slot.
-pub(crate) fn is_about_slot(error: &RedisError) -> bool {
+pub(crate) fn is_about_slot(error: &ServerError) -> bool {
     matches!(code(error), "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN")
 }
 
 /// `MOVED 3999 127.0.0.1:6381`. A node that does not know the name of the other one leaves it out:
 /// its own host is meant.
-fn redirect(error: &RedisError, host: &str) -> Option<Redirect> {
-    let (slot, address) = error.detail()?.trim().split_once(' ')?;
+fn redirect(error: &ServerError, host: &str) -> Option<Redirect> {
+    let (slot, address) = error.detail().trim().split_once(' ')?;
     let slot = Slot::new(slot.parse().ok()?)?;
     let (other, port) = address.rsplit_once(':')?;
     let port: u16 = port.parse().ok()?;
@@ -125,11 +113,7 @@ fn redirect(error: &RedisError, host: &str) -> Option<Redirect> {
 
 /// The error of an attempt to connect. If the server's text does not say what to do, a hint follows
 /// after a semicolon. `provided`: the credentials come from a provider.
-pub(crate) fn connect_error(
-    address: &ConnectionAddr,
-    error: OpenError,
-    provided: bool,
-) -> ConnectError {
+pub(crate) fn connect_error(address: &Address, error: OpenError, provided: bool) -> ConnectError {
     let (kind, text) = match error {
         OpenError::Slow(limit) => {
             let text = format!("{address} did not answer within {limit:?}");
@@ -145,56 +129,46 @@ pub(crate) fn connect_error(
             (ConnectErrorKind::Unreachable, text)
         }
         // The next ones may be right: a password that was changed, a token that has just ended.
-        OpenError::Server(error) if provided && is_wrong_password(&error) => (
+        OpenError::Server(WireError::Server(error)) if provided && is_wrong_password(&error) => (
             ConnectErrorKind::Unreachable,
             format!(
-                "{error}; check the user and the password that the credentials provider returns"
+                "{}; check the user and the password that the credentials provider \
+                 returns",
+                error.words()
             ),
         ),
         OpenError::WithoutTls => (ConnectErrorKind::Permanent, WITHOUT_TLS.to_owned()),
-        OpenError::Server(error) => explain(address, &error),
+        OpenError::Server(WireError::Server(error)) => explain(&error),
+        OpenError::Server(WireError::Io(error)) => of_transport(address, &error),
+        OpenError::Server(WireError::Unexpected(what)) => {
+            (ConnectErrorKind::Unreachable, what.to_owned())
+        }
     };
     ConnectError { text: format!("{address}: {text}"), kind }
 }
 
-pub(crate) fn is_wrong_password(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::AuthenticationFailed
-        || matches!(error.code(), Some("WRONGPASS" | "NOAUTH"))
+pub(crate) fn is_wrong_password(error: &ServerError) -> bool {
+    matches!(error.code(), "WRONGPASS" | "NOAUTH")
 }
 
 const WITHOUT_TLS: &str =
     "the port does not speak TLS; write redis:// for it, or name the server's TLS port";
 
-const WITHOUT_RESP3: &str = "it does not speak RESP3 (HELLO); locks need Redis 6.2 or Valkey, and \
-    no proxy such as twemproxy or Envoy before it";
+pub(crate) const WITHOUT_RESP3: &str = "it does not speak RESP3 (HELLO); locks need Redis 6.2 or \
+    Valkey, and no proxy such as twemproxy or Envoy before it";
 
-fn explain(address: &ConnectionAddr, error: &RedisError) -> (ConnectErrorKind, String) {
-    let text = words_of(error);
-    let own = |sentence: &str| format!("{sentence} ({})", text.replace(';', ","));
-    match error.kind() {
-        ErrorKind::RESP3NotSupported => (ConnectErrorKind::Permanent, WITHOUT_RESP3.to_owned()),
-        // A name without an address may get one.
-        ErrorKind::InvalidClientConfig if text.contains("No address found") => {
-            (ConnectErrorKind::Unreachable, text)
-        }
-        ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig => {
-            (ConnectErrorKind::Permanent, text)
-        }
-        ErrorKind::Io => of_transport(address, error, text),
-        ErrorKind::Server(_) | ErrorKind::Extension => {
-            let code = code(error);
-            let words = text.to_lowercase();
-            if code == "NOPROTO" || code == "ERR" && words.contains("hello") {
-                return (ConnectErrorKind::Permanent, own(WITHOUT_RESP3));
-            }
-            if words.contains("max number of clients") {
-                let text = format!("{text}; raise its maxclients, or close connections");
-                return (ConnectErrorKind::Unreachable, text);
-            }
-            (meaning(code).1, text)
-        }
-        _ => (ConnectErrorKind::Unreachable, text),
+fn explain(error: &ServerError) -> (ConnectErrorKind, String) {
+    let (code, text) = (code(error), error.words());
+    let words = text.to_lowercase();
+    if code == "NOPROTO" || code == "ERR" && words.contains("hello") {
+        let text = format!("{WITHOUT_RESP3} ({})", text.replace(';', ","));
+        return (ConnectErrorKind::Permanent, text);
     }
+    if words.contains("max number of clients") {
+        let text = format!("{text}; raise its maxclients, or close connections");
+        return (ConnectErrorKind::Unreachable, text);
+    }
+    (meaning(code).1, text.to_owned())
 }
 
 /// What a TLS error means, and what to do: the first row of which the text has the first word, and
@@ -248,11 +222,8 @@ const TLS_ERRORS: [(&str, &[&str], &str, &str); 8] = [
 const BAD_CERTIFICATE: &str = "invalid peer certificate";
 
 /// TLS errors arrive as transport errors; only their text distinguishes them.
-fn of_transport(
-    address: &ConnectionAddr,
-    error: &RedisError,
-    text: String,
-) -> (ConnectErrorKind, String) {
+fn of_transport(address: &Address, error: &io::Error) -> (ConnectErrorKind, String) {
+    let text = error.to_string();
     let has = |word: &str| text.contains(word);
     if has("received corrupt message") {
         return (ConnectErrorKind::Permanent, WITHOUT_TLS.to_owned());
@@ -264,8 +235,15 @@ fn of_transport(
         let text = format!("{what} ({}); {next}", text.replace(';', ","));
         return (ConnectErrorKind::Permanent, text);
     }
-    let is_dropped = error.is_connection_dropped() && !error.is_connection_refusal();
-    if matches!(address, ConnectionAddr::Tcp(..)) && is_dropped {
+    let is_dropped = matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::NotConnected
+            | ErrorKind::UnexpectedEof
+    );
+    if matches!(address, Address::Tcp { .. }) && is_dropped {
         let next = "check that a Redis server listens there, and write rediss:// if it expects TLS";
         return (ConnectErrorKind::Unreachable, format!("{text}; {next}"));
     }

@@ -1,6 +1,6 @@
 //! Prepares a server, as a state machine without I/O: three round trips after the socket is open.
 //!
-//! 1. HELLO with the credentials, SELECT, and what the `redis` crate says of itself.
+//! 1. HELLO with the credentials, SELECT, and CLIENT SETINFO.
 //! 2. Looks at the server and subscribes the inbox.
 //! 3. Loads the scripts and opens the tokens for this master, unless that is done. A client that
 //!    was slower than another one looks again.
@@ -11,18 +11,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{
-    ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisConnectionInfo, RedisError, Value,
-    from_redis_value,
-};
-
 use crate::backend::ConnectParams;
-use crate::backend::redis::command::LeaseStore;
-use crate::backend::redis::command::load_scripts;
-use crate::backend::redis::errors::{OpenError, is_about_slot};
-use crate::backend::redis::preflight::Denied;
-use crate::backend::redis::preflight::Facts;
-use crate::backend::redis::preflight::warn_of_hazards;
+use crate::backend::redis::command::{LeaseStore, Pipeline, load_scripts};
+use crate::backend::redis::endpoint::Endpoint;
+use crate::backend::redis::errors::{OpenError, WITHOUT_RESP3, is_about_slot};
+use crate::backend::redis::preflight::{Denied, Facts, warn_of_hazards};
+use crate::backend::redis::value::{Value, WireError, next};
 use crate::protocol::connection::ConnectErrorKind;
 use crate::types::fence::Fence;
 use crate::types::pause::{GrantPause, PauseReason};
@@ -67,7 +61,7 @@ pub(crate) struct Prepared {
 }
 
 pub(crate) struct Handshake<'a> {
-    address: &'a ConnectionInfo,
+    endpoint: &'a Endpoint,
     space: &'a Keyspace,
     lease_store: &'a LeaseStore,
     name: Option<&'a str>,
@@ -92,23 +86,22 @@ pub(crate) enum NextStep {
 impl<'a> Handshake<'a> {
     /// Returns the commands of the first round trip.
     pub(crate) fn start(
-        address: &'a ConnectionInfo,
+        endpoint: &'a Endpoint,
         space: &'a Keyspace,
         lease_store: &'a Arc<LeaseStore>,
         name: Option<&'a str>,
         params: &'a ConnectParams,
     ) -> (Self, Pipeline) {
         let handshake =
-            Self { address, space, lease_store, name, params, step: HandshakeStep::Hello };
-        let commands = hello(address.redis_settings());
-        (handshake, commands)
+            Self { endpoint, space, lease_store, name, params, step: HandshakeStep::Hello };
+        (handshake, hello(endpoint))
     }
 
     /// Takes the answers to the latest commands, errors of the server among them.
     pub(crate) fn answered(&mut self, answers: Vec<Value>) -> Result<NextStep, OpenError> {
         match std::mem::replace(&mut self.step, HandshakeStep::Look) {
             HandshakeStep::Hello => {
-                let greeted = check_hello(self.address.redis_settings(), answers);
+                let greeted = check_hello(self.endpoint, answers);
                 greeted.map_err(|error| denied(self.user(), self.space, error))?;
                 Ok(NextStep::Send(self.look()))
             }
@@ -133,7 +126,7 @@ impl<'a> Handshake<'a> {
     }
 
     fn user(&self) -> &str {
-        self.address.redis_settings().username().unwrap_or("default")
+        self.endpoint.user_name()
     }
 
     fn known(&self, look: &Look) -> Duration {
@@ -144,56 +137,56 @@ impl<'a> Handshake<'a> {
     fn look(&self) -> Pipeline {
         let Self { space, lease_store, params, .. } = self;
         let ConnectParams { inbox, confirms, .. } = params;
-        let mut commands = redis::pipe();
-        commands.cmd("HELLO").cmd("INFO");
+        let mut commands = Pipeline::default();
+        commands.add("HELLO", &[]).add("INFO", &[]);
         if *confirms {
-            commands.cmd("WAIT").arg(0).arg(1);
+            commands.add("WAIT", &["0", "1"]);
         }
         // One channel a command: a command for several is answered several times. Ahead of the look
         // at the bound: one that is raised after that is heard of.
         if space.is_sharded() {
-            commands.cmd("SUBSCRIBE").arg(lease_store.everyone());
+            commands.add("SUBSCRIBE", &[lease_store.everyone()]);
             let slot = params.slot.unwrap_or_default();
             let channel = space.inbox_in(slot, space.process_of(inbox));
-            commands.cmd("SSUBSCRIBE").arg(&channel);
-            commands.cmd("SCRIPT").arg("LOAD").arg(Script::Check.text_for(space));
-            commands.cmd("EVALSHA").arg(Script::Check.sha(space)).arg(3);
+            commands.add("SSUBSCRIBE", &[&channel]);
+            commands.add("SCRIPT", &["LOAD", Script::Check.text_for(space)]);
             // No other process has this name.
-            commands.arg(space.hold(&format!("{{{}}}{inbox}", slot.tag())));
-            commands.arg(format!("{}blocked:{{{}}}", space.prefix(), slot.tag()));
-            commands.arg(space.tokens_in(slot)).arg(&channel);
+            let hold = space.hold(&format!("{{{}}}{inbox}", slot.tag()));
+            let blocked = format!("{}blocked:{{{}}}", space.prefix(), slot.tag());
+            let (sha, tokens) = (Script::Check.sha(space), space.tokens_in(slot));
+            commands.add("EVALSHA", &[&sha, "3", &hold, &blocked, &tokens, &channel]);
             // Rights for what is sent later. Nobody subscribes to this channel.
-            commands.cmd("PUBLISH").arg(inbox).arg("");
-            commands.cmd("ASKING").cmd("PING");
+            commands.add("PUBLISH", &[inbox, ""]);
+            commands.add("ASKING", &[]).add("PING", &[]);
         } else {
-            commands.cmd("SUBSCRIBE").arg(inbox);
-            commands.cmd("SUBSCRIBE").arg(lease_store.everyone());
-            commands.cmd("SCRIPT").arg("LOAD").arg(Script::Check.text());
-            commands.cmd("EVALSHA").arg(Script::Check.sha(space)).arg(3);
+            commands.add("SUBSCRIBE", &[inbox]);
+            commands.add("SUBSCRIBE", &[lease_store.everyone()]);
+            commands.add("SCRIPT", &["LOAD", Script::Check.text()]);
             // No other process has this name.
-            commands.arg(space.hold(inbox)).arg(space.blocked(RequestId::from_bits(0)));
-            commands.arg(space.tokens()).arg(inbox);
-            commands.cmd("MULTI").cmd("EXEC");
-            commands.cmd("WATCH").arg(space.tokens());
+            let (hold, blocked) = (space.hold(inbox), space.blocked(RequestId::from_bits(0)));
+            let (sha, tokens) = (Script::Check.sha(space), space.tokens());
+            commands.add("EVALSHA", &[&sha, "3", &hold, &blocked, &tokens, inbox]);
+            commands.add("MULTI", &[]).add("EXEC", &[]);
+            commands.add("WATCH", &[&tokens]);
         }
-        commands.add_command(lease_store.loaded_steps());
+        lease_store.loaded_steps(&mut commands);
         if !space.is_sharded() {
-            commands.cmd("HGETALL").arg(space.tokens());
+            commands.add("HGETALL", &[&space.tokens()]);
         }
-        commands.add_command(lease_store.stored());
+        lease_store.stored(&mut commands);
         if let Some(name) = self.name {
-            commands.cmd("CLIENT").arg("SETNAME").arg(name);
+            commands.add("CLIENT", &["SETNAME", name]);
         }
         commands
     }
 
     fn read_look(&self, answers: Vec<Value>) -> Result<Look, OpenError> {
         let mut answers = answers.into_iter();
-        let said: Option<Value> = next(&mut answers).ok();
-        let info: Option<String> = next(&mut answers).ok();
+        let said = next(&mut answers).extract_error().ok();
+        let info = next(&mut answers).into_text().ok();
         Facts::new(said.as_ref(), info.as_deref()).check(self.space)?;
         if self.params.confirms {
-            let waited = answers.next().unwrap_or(Value::Nil);
+            let waited = next(&mut answers);
             check_confirms(self.user(), info.as_deref(), waited)?;
         }
         let answers: Vec<_> = answers.collect();
@@ -201,11 +194,13 @@ impl<'a> Handshake<'a> {
         let steps = steps(self.space);
         let before = steps.iter().take_while(|&&step| step != "script exists").count();
         let mut answers = answers.into_iter().skip(before);
-        let loaded: Vec<bool> = next(&mut answers)?;
+        let loaded = next(&mut answers).into_list()?.into_iter().map(Value::into_number);
+        let loaded: Vec<_> = loaded.map(|one| Ok(one? != 0)).collect::<Result<_, WireError>>()?;
         // An acquire complains of a value of another kind. In a cluster each slot has its own.
-        let tokens: Option<BTreeMap<String, String>> =
-            if self.space.is_sharded() { None } else { next(&mut answers).ok() };
-        let stored: Option<u64> = next(&mut answers).ok().flatten();
+        let tokens =
+            if self.space.is_sharded() { None } else { next(&mut answers).into_map().ok() };
+        let stored = next(&mut answers).into_number().ok();
+        let stored = stored.and_then(|stored| u64::try_from(stored).ok());
         self.check_not_left(info.as_deref())?;
         let known = info.as_deref().and_then(Mark::from_info);
         let mark = known.or_else(|| tokens.as_ref().and_then(mark_of)).unwrap_or_default();
@@ -248,27 +243,26 @@ impl<'a> Handshake<'a> {
         if self.space.is_sharded() {
             return commands;
         }
-        // Not the crate's own transactions, which panic where EXEC is allowed and MULTI is not. An
-        // empty one ends the watch.
-        commands.cmd("MULTI");
+        // An empty transaction ends the watch.
+        commands.add("MULTI", &[]);
         if !look.is_open {
-            commands
-                .cmd("EVALSHA")
-                .arg(Script::Open.sha(self.space))
-                .arg(1)
-                .arg(self.space.tokens());
-            commands.arg(&look.mark.text()).arg(min_fence.get()).arg(millis(self.known(look)));
-            commands.arg(millis(failover_grace)).arg(u8::from(lost));
+            let (sha, tokens) = (Script::Open.sha(self.space), self.space.tokens());
+            let mark = look.mark.text();
+            let numbers = [min_fence.get(), millis(self.known(look)), millis(failover_grace)];
+            let [min_fence, longest, grace] = numbers.map(|number| number.to_string());
+            let lost = if lost { "1" } else { "0" };
+            let mark = String::from_utf8_lossy(&mark);
+            let words = [&*sha, "1", &tokens, &mark, &min_fence, &longest, &grace, lost];
+            commands.add("EVALSHA", &words);
         }
-        commands.cmd("EXEC");
+        commands.add("EXEC", &[]);
         commands
     }
 
     /// The pause that opening the tokens has begun or found. `opened`: the answer to EXEC.
     fn pause(&self, look: &Look, opened: &Value) -> Option<GrantPause> {
         let Value::Array(answers) = opened else { return None };
-        let kind: String = from_redis_value(answers.first()?.clone()).ok()?;
-        let reason = PauseReason::of_kind(&kind)?;
+        let reason = PauseReason::of_kind(answers.first()?.as_text()?)?;
         let longest = match reason {
             PauseReason::DataLoss => self.known(look),
             PauseReason::Failover => self.params.failover_grace,
@@ -287,14 +281,12 @@ impl<'a> Handshake<'a> {
     /// lose.
     fn done(&self, look: &Look, pause: Option<GrantPause>) -> NextStep {
         let max_lease = self.known(look);
-        let mut announcement = redis::pipe();
+        let mut announcement = Pipeline::default();
         if look.max_leases.iter().any(|&lease| lease < max_lease) {
-            self.lease_store.raise(max_lease).into_iter().for_each(|part| {
-                announcement.add_command(part);
-            });
+            self.lease_store.raise(max_lease, &mut announcement);
         }
         let Look { mark, online_replicas, .. } = *look;
-        let address = self.address.addr().to_string();
+        let address = self.endpoint.address.to_string();
         NextStep::Done(Prepared { mark, max_lease, online_replicas, address, pause, announcement })
     }
 }
@@ -333,38 +325,33 @@ fn waits(noted: &str, mark: &str, now: i64) -> Option<(Duration, bool)> {
     Some(((since + bound).saturating_sub(now), is_own))
 }
 
-pub(crate) fn hello(settings: &RedisConnectionInfo) -> Pipeline {
-    let mut commands = redis::pipe();
-    commands.cmd("HELLO").arg(3);
-    if let Some(password) = settings.password() {
-        let user = settings.username().unwrap_or("default");
-        commands.arg("AUTH").arg(user).arg(password);
+pub(crate) fn hello(endpoint: &Endpoint) -> Pipeline {
+    let mut commands = Pipeline::default();
+    match &endpoint.password {
+        None => commands.add("HELLO", &["3"]),
+        Some(password) => commands.add("HELLO", &["3", "AUTH", endpoint.user_name(), password]),
+    };
+    if endpoint.database != 0 {
+        commands.add("SELECT", &[&endpoint.database.to_string()]);
     }
-    if settings.db() != 0 {
-        commands.cmd("SELECT").arg(settings.db());
-    }
-    if !settings.skip_set_lib_name() {
-        let name = settings.lib_name().unwrap_or("distlock");
-        let version = settings.lib_ver().unwrap_or(env!("CARGO_PKG_VERSION"));
-        commands.cmd("CLIENT").arg("SETINFO").arg("LIB-NAME").arg(name);
-        commands.cmd("CLIENT").arg("SETINFO").arg("LIB-VER").arg(version);
+    if let Some([name, version]) = &endpoint.library {
+        commands.add("CLIENT", &["SETINFO", "LIB-NAME", name]);
+        commands.add("CLIENT", &["SETINFO", "LIB-VER", version]);
     }
     commands
 }
 
 /// The answers to CLIENT SETINFO do not matter: servers before 7.2 do not know it.
-pub(crate) fn check_hello(
-    settings: &RedisConnectionInfo,
-    answers: Vec<Value>,
-) -> Result<(), RedisError> {
+pub(crate) fn check_hello(endpoint: &Endpoint, answers: Vec<Value>) -> Result<(), OpenError> {
     let mut answers = answers.into_iter();
-    let greeted = answers.next().unwrap_or(Value::Nil).extract_error();
-    greeted.map_err(|error| {
-        let unknown = error.detail().is_some_and(|text| text.starts_with("unknown command"));
-        if unknown { (ErrorKind::RESP3NotSupported, "no HELLO").into() } else { error }
-    })?;
-    if settings.db() != 0 {
-        answers.next().unwrap_or(Value::Nil).extract_error()?;
+    match next(&mut answers).extract_error() {
+        Err(WireError::Server(error)) if error.detail().starts_with("unknown command") => {
+            return Err(OpenError::Unfit(ConnectErrorKind::Permanent, WITHOUT_RESP3.to_owned()));
+        }
+        greeted => drop(greeted?),
+    }
+    if endpoint.database != 0 {
+        next(&mut answers).extract_error()?;
     }
     Ok(())
 }
@@ -403,15 +390,15 @@ const STEPS: [&str; 11] = [
 ];
 
 /// An error of the greeting, whose SELECT may be denied.
-fn denied(user: &str, space: &Keyspace, error: RedisError) -> OpenError {
+fn denied(user: &str, space: &Keyspace, error: OpenError) -> OpenError {
     let mut denied = Denied::none(space);
-    let text = error.to_string();
-    if let Some((_, rest)) = text.split_once("no permissions to run the '")
+    if let OpenError::Server(WireError::Server(error)) = &error
+        && let Some((_, rest)) = error.words().split_once("no permissions to run the '")
         && let Some((command, _)) = rest.split_once('\'')
     {
         denied.note(command, rest);
     }
-    denied.check(user).err().unwrap_or(OpenError::Server(error))
+    denied.check(user).err().unwrap_or(error)
 }
 
 /// The server's clock, if the user has all rights and nothing else was refused. `None` if a node of
@@ -428,7 +415,7 @@ fn read_rights(user: &str, space: &Keyspace, answers: &[Value]) -> Result<Option
     };
     let (clock, refusals) = checked.split_first().unwrap_or((&Value::Nil, &[]));
     for refusal in refusals.chunks_exact(2) {
-        let [command, words]: [String; 2] = [read(refusal[0].clone())?, read(refusal[1].clone())?];
+        let [command, words] = [refusal[0].clone().into_text()?, refusal[1].clone().into_text()?];
         if words.contains("read only replica") {
             // Regardless of the role it reports. Without this each call would find out, and connect
             // again at once.
@@ -445,22 +432,14 @@ fn read_rights(user: &str, space: &Keyspace, answers: &[Value]) -> Result<Option
     let said = steps(space).iter().zip(answers).filter(|(step, _)| !reads.contains(step));
     for (_, answer) in said {
         match answer.clone().extract_error() {
-            Err(error) if space.is_sharded() && is_about_slot(&error) => {}
+            Err(WireError::Server(error)) if space.is_sharded() && is_about_slot(&error) => {}
             outcome => drop(outcome?),
         }
     }
     if space.is_sharded() && *clock == Value::Nil {
         return Ok(None);
     }
-    Ok(Some(read(clock.clone())?))
-}
-
-fn next<T: FromRedisValue>(answers: &mut impl Iterator<Item = Value>) -> Result<T, RedisError> {
-    read(answers.next().unwrap_or(Value::Nil))
-}
-
-fn read<T: FromRedisValue>(answer: Value) -> Result<T, RedisError> {
-    Ok(from_redis_value(answer.extract_error()?)?)
+    Ok(Some(clock.clone().into_number()?))
 }
 
 #[cfg(test)]

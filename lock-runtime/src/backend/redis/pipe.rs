@@ -11,11 +11,9 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Cmd, Pipeline, PushKind, RedisError, Value};
-
 use crate::backend::Incoming;
 use crate::backend::redis::command::{
-    LeaseStore, RAISE_COMMANDS, ReplyReader, load_scripts, notice, plain,
+    LeaseStore, Pipeline, RAISE_COMMANDS, ReplyReader, load_scripts, notice, plain,
 };
 use crate::backend::redis::errors::is_about_slot;
 use crate::backend::redis::handshake::Prepared;
@@ -23,6 +21,7 @@ use crate::backend::redis::preflight::field;
 use crate::backend::redis::resp::ReceiveBuffer;
 use crate::backend::redis::sentinel::Confirmation;
 use crate::backend::redis::transport::Transport;
+use crate::backend::redis::value::{PushKind, Value, WireError};
 use crate::backend::socket::Stream;
 use crate::protocol::request::CommandError;
 use crate::types::pause::GrantPause;
@@ -126,10 +125,7 @@ impl<T> RedisPipe<T> {
     /// The first commands of the connection, whose answers nobody waits for, and notifications
     /// that came before them.
     pub(crate) fn begin(&mut self, commands: &Pipeline, heard: Vec<Notification>) {
-        for command in commands.cmd_iter() {
-            command.write_packed_command(&mut self.unsent);
-            self.unanswered.push_back(Sent::Ignored);
-        }
+        self.send_unasked(commands);
         for notification in heard {
             self.notified(notification);
         }
@@ -260,23 +256,25 @@ impl<T> RedisPipe<T> {
         match command {
             Command::RaiseMaxLease(max_lease) => {
                 self.max_lease = self.max_lease.max(max_lease);
-                for part in self.lease_store.raise(max_lease) {
-                    part.write_packed_command(&mut self.unsent);
-                }
+                let mut commands = Pipeline::default();
+                self.lease_store.raise(max_lease, &mut commands);
+                self.unsent.extend_from_slice(&commands.bytes);
                 return self.unanswered.push_back(Sent::Raise(to, command, Vec::new()));
             }
             Command::Wait { replicas, limit } => {
-                let mut wait = redis::cmd("WAIT");
-                wait.arg(replicas).arg(millis(limit)).write_packed_command(&mut self.unsent);
+                let mut wait = ScriptCall::of_server("WAIT", 2, &mut self.unsent);
+                wait.number(replicas.into());
+                wait.number(millis(limit));
+                drop(wait);
                 return self.unanswered.push_back(Sent::One(to, command));
             }
             Command::CountReplicas => {
-                redis::cmd("INFO").arg("replication").write_packed_command(&mut self.unsent);
+                ScriptCall::of_server("INFO", 1, &mut self.unsent).word(&[b"replication"]);
                 return self.unanswered.push_back(Sent::One(to, command));
             }
             Command::Subscribe(slot) => return self.subscribe(to, slot),
             Command::Asking(_) => {
-                redis::cmd("ASKING").write_packed_command(&mut self.unsent);
+                drop(ScriptCall::of_server("ASKING", 0, &mut self.unsent));
                 self.unanswered.push_back(Sent::Ignored);
             }
             Command::Release { contended: true, ref request, .. } => {
@@ -298,8 +296,9 @@ impl<T> RedisPipe<T> {
     fn subscribe(&mut self, to: T, slot: Slot) {
         let space = &self.reader.space;
         let channel = space.inbox_in(slot, space.process_of(&self.inbox));
-        redis::cmd("SSUBSCRIBE").arg(&channel).write_packed_command(&mut self.unsent);
-        redis::cmd(CONFIRM).arg(&channel).write_packed_command(&mut self.unsent);
+        for command in ["SSUBSCRIBE", CONFIRM] {
+            ScriptCall::of_server(command, 1, &mut self.unsent).word(&[channel.as_bytes()]);
+        }
         let subscription = Subscription { slot, pushed: false, refused: None };
         self.unanswered.push_back(Sent::Subscribe(to, subscription));
     }
@@ -336,7 +335,7 @@ impl<T> RedisPipe<T> {
     }
 
     /// Writes as much as the socket takes.
-    pub(crate) fn flush(&mut self) -> Result<(), RedisError> {
+    pub(crate) fn flush(&mut self) -> Result<(), WireError> {
         self.encode_collected();
         while self.has_unsent() {
             let written = self.transport.write(&self.unsent[self.written..])?;
@@ -354,7 +353,7 @@ impl<T> RedisPipe<T> {
     }
 
     /// Takes in what has arrived, up to a limit. Returns whether more may be left.
-    pub(crate) fn receive(&mut self) -> Result<bool, RedisError> {
+    pub(crate) fn receive(&mut self) -> Result<bool, WireError> {
         let received = &mut self.received;
         let read = self.transport.read(|bytes| received.extend(bytes));
         while let Some(value) = self.received.next()? {
@@ -370,13 +369,13 @@ impl<T> RedisPipe<T> {
     }
 
     /// Takes in one value that the server has sent.
-    pub(crate) fn answer(&mut self, value: Value) -> Result<(), RedisError> {
+    pub(crate) fn answer(&mut self, value: Value) -> Result<(), WireError> {
         if let Value::Push { kind, data } = value {
-            self.pushed(&kind, &data);
+            self.pushed(kind, &data);
             return Ok(());
         }
         let Some(sent) = self.unanswered.pop_front() else {
-            return Err((redis::ErrorKind::Parse, "a reply to no command").into());
+            return Err(WireError::Unexpected("a reply to no command"));
         };
         match sent {
             Sent::One(to, command) => {
@@ -407,7 +406,7 @@ impl<T> RedisPipe<T> {
     /// the longest lease.
     fn is_refusal(&self, answer: &Value) -> bool {
         let Value::ServerError(error) = answer else { return false };
-        !self.reader.space.is_sharded() || !is_about_slot(&RedisError::from(error.clone()))
+        !self.reader.space.is_sharded() || !is_about_slot(error)
     }
 
     fn subscribed(
@@ -415,7 +414,7 @@ impl<T> RedisPipe<T> {
         to: T,
         subscription: Subscription,
         value: Value,
-    ) -> Result<(), RedisError> {
+    ) -> Result<(), WireError> {
         let Subscription { slot, pushed, refused } = subscription;
         let outcome = match (refused, value) {
             _ if pushed => Ok(Reply::Subscribed),
@@ -429,7 +428,7 @@ impl<T> RedisPipe<T> {
             (None, _) => {
                 let subscription = Subscription { slot, pushed, refused: None };
                 self.unanswered.push_front(Sent::Subscribe(to, subscription));
-                return Err((redis::ErrorKind::Parse, "a subscription is not answered").into());
+                return Err(WireError::Unexpected("a subscription is not answered"));
             }
         };
         self.replied(to, outcome);
@@ -437,7 +436,7 @@ impl<T> RedisPipe<T> {
     }
 
     /// No push is the reply to a command.
-    fn pushed(&mut self, kind: &PushKind, data: &[Value]) {
+    fn pushed(&mut self, kind: PushKind, data: &[Value]) {
         match kind {
             PushKind::Message | PushKind::SMessage => {
                 if let Some(notification) = notice(data) {
@@ -464,20 +463,18 @@ impl<T> RedisPipe<T> {
     /// mark, which each connection has to learn.
     fn ask_identity(&mut self) {
         if !self.unanswered.iter().any(|sent| matches!(sent, Sent::Identity)) {
-            redis::cmd("INFO").arg("replication").write_packed_command(&mut self.unsent);
+            ScriptCall::of_server("INFO", 1, &mut self.unsent).word(&[b"replication"]);
             self.unanswered.push_back(Sent::Identity);
         }
     }
 
-    fn check_identity(&self, answer: Value) -> Result<(), RedisError> {
+    fn check_identity(&self, answer: Value) -> Result<(), WireError> {
         let (RawReply::Text(info), true) = (plain(answer), self.mark != Mark::default()) else {
             return Ok(());
         };
         let is_other = Mark::from_replid(&info).is_some_and(|mark| mark != self.mark);
         if is_other || field(&info, "role") == Some("slave") {
-            return Err(
-                (redis::ErrorKind::Io, "the server is not the same primary any more").into()
-            );
+            return Err(WireError::Unexpected("the server is not the same primary any more"));
         }
         Ok(())
     }
@@ -504,11 +501,15 @@ impl<T> RedisPipe<T> {
 
     /// Loads all scripts again. A failure shows in the commands that are sent again.
     fn load_scripts(&mut self) {
-        let max_lease = self.lease_store.load(self.max_lease);
-        for command in load_scripts(&self.reader.space).cmd_iter().chain([&max_lease]) {
-            Cmd::write_packed_command(command, &mut self.unsent);
-            self.unanswered.push_back(Sent::Ignored);
-        }
+        let mut commands = load_scripts(&self.reader.space);
+        self.lease_store.load(self.max_lease, &mut commands);
+        self.send_unasked(&commands);
+    }
+
+    /// Sends commands whose answers nobody waits for.
+    fn send_unasked(&mut self, commands: &Pipeline) {
+        self.unsent.extend_from_slice(&commands.bytes);
+        self.unanswered.extend((0..commands.count).map(|_| Sent::Ignored));
     }
 
     /// Gives each of these commands its outcome; on an error, all of them the error.

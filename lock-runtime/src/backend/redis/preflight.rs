@@ -4,9 +4,8 @@
 use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use redis::Value;
-
 use crate::backend::redis::errors::OpenError;
+use crate::backend::redis::value::Value;
 use crate::protocol::connection::ConnectErrorKind;
 use crate::types::text::printable;
 use crate::user_code;
@@ -94,16 +93,9 @@ impl Facts {
 }
 
 fn entry(map: &Value, name: &str) -> Option<String> {
-    let text = |value: &Value| match value {
-        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
-        Value::SimpleString(text) => Some(text.clone()),
-        _ => None,
-    };
     let Value::Map(entries) = map else { return None };
-    entries
-        .iter()
-        .find(|(key, _)| text(key).as_deref() == Some(name))
-        .and_then(|(_, value)| text(value))
+    let (_, value) = entries.iter().find(|(key, _)| key.as_text() == Some(name))?;
+    value.as_text().map(str::to_owned)
 }
 
 fn is_before(version: &str, first: (u32, u32)) -> bool {
@@ -132,7 +124,7 @@ impl<'a> Denied<'a> {
     /// Records a missing permission if the reply says so, and otherwise what it shows to be there.
     pub(crate) fn note_answer(&mut self, command: &str, answer: &Value) {
         if let Value::ServerError(error) = answer
-            && let words = error.details().unwrap_or_default()
+            && let words = error.detail()
             // A transaction that is not allowed to end is discarded, and the reason quoted.
             && (error.code() == "NOPERM" || words.contains("NOPERM "))
         {

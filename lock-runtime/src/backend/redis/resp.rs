@@ -1,9 +1,8 @@
 //! RESP3: takes values out of a receive buffer.
-//!
-//! The `redis` crate decodes what is rare: errors, and the types that the scripts never answer
-//! with. What every acquire and release needs is done here, straight out of the buffer.
 
-use redis::{PushKind, RedisError, Value, parse_redis_value};
+use std::borrow::Cow;
+
+use crate::backend::redis::value::{PushKind, ServerError, Value, WireError};
 
 /// A server nests its values far less deeply. Deeper ones would exhaust the stack.
 const MAX_DEPTH: usize = 32;
@@ -22,7 +21,7 @@ impl ReceiveBuffer {
     }
 
     /// The next value, if all of it has arrived.
-    pub(crate) fn next(&mut self) -> Result<Option<Value>, RedisError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Value>, WireError> {
         let mut cursor = Cursor { bytes: &self.bytes, at: self.start };
         match cursor.value(0) {
             Ok(value) => {
@@ -38,7 +37,7 @@ impl ReceiveBuffer {
                 self.start = 0;
                 Ok(None)
             }
-            Err(Stop::Invalid(error)) => Err(error),
+            Err(Stop::Invalid(what)) => Err(WireError::Unexpected(what)),
         }
     }
 }
@@ -46,11 +45,7 @@ impl ReceiveBuffer {
 /// Why there is no value.
 enum Stop {
     Incomplete,
-    Invalid(RedisError),
-}
-
-fn invalid(what: &'static str) -> Stop {
-    Stop::Invalid((redis::ErrorKind::Parse, what).into())
+    Invalid(&'static str),
 }
 
 struct Cursor<'a> {
@@ -61,20 +56,20 @@ struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     fn value(&mut self, depth: usize) -> Result<Value, Stop> {
         if depth > MAX_DEPTH {
-            return Err(invalid("a value is nested too deeply"));
+            return Err(Stop::Invalid("a value is nested too deeply"));
         }
-        let start = self.at;
-        let kind = *self.bytes.get(start).ok_or(Stop::Incomplete)?;
+        let kind = *self.bytes.get(self.at).ok_or(Stop::Incomplete)?;
         self.at += 1;
         match kind {
             b':' => self.number().map(Value::Int),
             b'+' => self.line().map(simple),
+            b'-' => self.line().map(|line| Value::ServerError(ServerError::new(line))),
             b'_' => self.line().map(|_| Value::Nil),
             b'$' => match self.length()? {
                 None => Ok(Value::Nil),
                 Some(length) => self.blob(length).map(|bytes| Value::BulkString(bytes.to_vec())),
             },
-            b'*' => match self.length()? {
+            b'*' | b'~' => match self.length()? {
                 None => Ok(Value::Nil),
                 Some(length) => self.items(length, depth).map(Value::Array),
             },
@@ -88,32 +83,31 @@ impl<'a> Cursor<'a> {
                 let length = self.length()?.unwrap_or(0);
                 self.items(length, depth).and_then(push)
             }
-            // Errors, and types that the scripts do not use.
-            _ => {
-                self.skip(kind, depth)?;
-                parse_redis_value(&self.bytes[start..self.at]).map_err(Stop::Invalid)
+            b',' => {
+                let number = self.line()?.parse();
+                number.map(Value::Double).map_err(|_| Stop::Invalid("a number is no number"))
             }
-        }
-    }
-
-    /// Steps over a value of another type.
-    fn skip(&mut self, kind: u8, depth: usize) -> Result<(), Stop> {
-        match kind {
-            b'-' | b',' | b'#' | b'(' => self.line().map(drop),
-            b'!' | b'=' => {
-                let length = self.length()?.unwrap_or(0);
-                self.blob(length).map(drop)
-            }
-            b'~' => {
-                let length = self.length()?.unwrap_or(0);
-                self.items(length, depth).map(drop)
+            b'#' => match self.line()? {
+                "t" => Ok(Value::Boolean(true)),
+                "f" => Ok(Value::Boolean(false)),
+                _ => Err(Stop::Invalid("a boolean is neither true nor false")),
+            },
+            b'(' => self.line().map(|line| Value::SimpleString(line.to_owned())),
+            b'!' => self.text().map(|line| Value::ServerError(ServerError::new(line))),
+            b'=' => {
+                // The format and a colon precede it.
+                let text = self.text()?;
+                let (_, text) =
+                    text.split_once(':').ok_or(Stop::Invalid("a text has no format"))?;
+                Ok(Value::SimpleString(text.to_owned()))
             }
             // An attribute precedes the value that it is about.
             b'|' => {
                 let length = self.length()?.unwrap_or(0);
-                self.items(length.saturating_mul(2).saturating_add(1), depth).map(drop)
+                self.items(length.saturating_mul(2), depth)?;
+                self.value(depth + 1)
             }
-            _ => Err(invalid("the server does not speak RESP")),
+            _ => Err(Stop::Invalid("the server does not speak RESP")),
         }
     }
 
@@ -126,11 +120,16 @@ impl<'a> Cursor<'a> {
         Ok(items)
     }
 
+    fn text(&mut self) -> Result<Cow<'a, str>, Stop> {
+        let length = self.length()?.unwrap_or(0);
+        self.blob(length).map(String::from_utf8_lossy)
+    }
+
     fn blob(&mut self, length: usize) -> Result<&'a [u8], Stop> {
-        let end = self.at.checked_add(length).ok_or_else(|| invalid("a length is too large"))?;
+        let end = self.at.checked_add(length).ok_or(Stop::Invalid("a length is too large"))?;
         let after = self.bytes.get(end..end.saturating_add(2)).ok_or(Stop::Incomplete)?;
         if after != b"\r\n" {
-            return Err(invalid("a string is longer than announced"));
+            return Err(Stop::Invalid("a string is longer than announced"));
         }
         let bytes = &self.bytes[self.at..end];
         self.at = end + 2;
@@ -142,14 +141,14 @@ impl<'a> Cursor<'a> {
         match self.number()? {
             -1 => Ok(None),
             length => {
-                usize::try_from(length).map(Some).map_err(|_| invalid("a length is negative"))
+                usize::try_from(length).map(Some).map_err(|_| Stop::Invalid("a length is negative"))
             }
         }
     }
 
     fn number(&mut self) -> Result<i64, Stop> {
         let line = self.line()?;
-        line.parse().map_err(|_| invalid("a number has other characters than digits"))
+        line.parse().map_err(|_| Stop::Invalid("a number has other characters than digits"))
     }
 
     fn line(&mut self) -> Result<&'a str, Stop> {
@@ -158,10 +157,10 @@ impl<'a> Cursor<'a> {
         match rest.get(length + 1) {
             None => return Err(Stop::Incomplete),
             Some(b'\n') => {}
-            Some(_) => return Err(invalid("a line has a carriage return in it")),
+            Some(_) => return Err(Stop::Invalid("a line has a carriage return in it")),
         }
         self.at += length + 2;
-        std::str::from_utf8(&rest[..length]).map_err(|_| invalid("a line is not UTF-8"))
+        std::str::from_utf8(&rest[..length]).map_err(|_| Stop::Invalid("a line is not UTF-8"))
     }
 }
 
@@ -171,13 +170,13 @@ fn simple(line: &str) -> Value {
 
 fn push(mut items: Vec<Value>) -> Result<Value, Stop> {
     if items.is_empty() {
-        return Err(invalid("a push is empty"));
+        return Err(Stop::Invalid("a push is empty"));
     }
     let data = items.split_off(1);
     let kind = match items.pop() {
         Some(Value::BulkString(kind)) => String::from_utf8_lossy(&kind).into_owned(),
         Some(Value::SimpleString(kind)) => kind,
-        _ => return Err(invalid("the kind of a push is not a string")),
+        _ => return Err(Stop::Invalid("the kind of a push is not a string")),
     };
     let kind = match &*kind {
         "message" => PushKind::Message,
@@ -185,7 +184,7 @@ fn push(mut items: Vec<Value>) -> Result<Value, Stop> {
         "smessage" => PushKind::SMessage,
         "ssubscribe" => PushKind::SSubscribe,
         "sunsubscribe" => PushKind::SUnsubscribe,
-        _ => PushKind::Other(kind),
+        _ => PushKind::Other,
     };
     Ok(Value::Push { kind, data })
 }

@@ -7,20 +7,21 @@
 
 pub(crate) mod election;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use redis::{ConnectionAddr, ConnectionInfo, FromRedisValue, Value, from_redis_value};
-
 use crate::backend::ConnectError;
-use crate::backend::redis::address::{AddressListUrl, NodeAddress, joined, parse_all};
+use crate::backend::redis::address::{Address, AddressListUrl, NodeAddress, joined, parse_all};
+use crate::backend::redis::command::Pipeline;
 use crate::backend::redis::dialogue::{Dialogue, Limit};
-use crate::backend::redis::errors::{OpenError, connect_error, is_wrong_password, words_of};
+use crate::backend::redis::endpoint::Endpoint;
+use crate::backend::redis::errors::{OpenError, connect_error, is_wrong_password};
 use crate::backend::redis::sentinel::election::{Election, Named, Report};
 use crate::backend::redis::tls::Certificates;
+use crate::backend::redis::value::{Value, WireError, next};
 use crate::backend::socket::{Signal, Stream, wait};
 use crate::protocol::connection::ConnectErrorKind;
 use crate::types::credentials::Credentials;
@@ -94,7 +95,7 @@ pub(crate) struct SentinelWatch {
 struct Shared {
     name: String,
     /// An address with the TLS settings of all, and the settings of connections to Sentinels.
-    info: ConnectionInfo,
+    endpoint: Endpoint,
     certificates: Arc<Certificates>,
     state: Mutex<Findings>,
     changed: Condvar,
@@ -143,19 +144,19 @@ enum Standing {
 }
 
 impl SentinelWatch {
-    /// `info`: of the primary, whose credentials are not those of the Sentinels.
+    /// `endpoint`: of the primary, whose credentials are not those of the Sentinels.
     pub(crate) fn new(
         sentinels: Sentinels,
-        info: &ConnectionInfo,
+        endpoint: &Endpoint,
         certificates: &Arc<Certificates>,
     ) -> Self {
         let Sentinels { name, mut addresses, credentials } = sentinels;
         addresses.sort_unstable();
         addresses.dedup();
-        let mut settings = redis::RedisConnectionInfo::default();
-        if let Some(Credentials { user, password }) = credentials {
-            settings = settings.set_username(user).set_password(password);
-        }
+        let (user, password) = credentials.map(|of| (of.user, of.password)).unzip();
+        let Endpoint { address, keepalive, user_timeout, .. } = endpoint.clone();
+        let endpoint =
+            Endpoint { user, password, keepalive, user_timeout, ..Endpoint::new(address) };
         let state = Findings {
             election: Election::new(addresses.len()),
             tried: None,
@@ -165,7 +166,7 @@ impl SentinelWatch {
         };
         let shared = Shared {
             name,
-            info: info.clone().set_redis_settings(settings),
+            endpoint,
             certificates: Arc::clone(certificates),
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -183,11 +184,7 @@ impl SentinelWatch {
     }
 
     /// The address of the primary. Waits for it, if no majority of the Sentinels has named one yet.
-    pub(crate) fn primary(
-        &self,
-        until: Timestamp,
-        stop: &Signal,
-    ) -> Result<ConnectionAddr, ConnectError> {
+    pub(crate) fn primary(&self, until: Timestamp, stop: &Signal) -> Result<Address, ConnectError> {
         let mut state = self.shared.lock();
         if !std::mem::replace(&mut state.started, true) {
             let listed: Vec<_> = state.sentinels.keys().cloned().collect();
@@ -224,11 +221,7 @@ impl SentinelWatch {
 
     /// A connection to this address was opened. It is shut down when another server becomes the
     /// primary.
-    pub(crate) fn admit(
-        &self,
-        stream: &Arc<Stream>,
-        address: &ConnectionAddr,
-    ) -> Result<(), OpenError> {
+    pub(crate) fn admit(&self, stream: &Arc<Stream>, address: &Address) -> Result<(), OpenError> {
         let mut state = self.shared.lock();
         let primary = state.election.primary();
         let is_current = primary.is_some_and(|named| self.shared.address(named) == *address);
@@ -255,8 +248,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn address(&self, named: &Named) -> ConnectionAddr {
-        named.address.to_connect(self.info.addr())
+    fn address(&self, named: &Named) -> Address {
+        named.address.to_connect(&self.endpoint.address)
     }
 
     /// Starts the thread that asks one of them.
@@ -289,26 +282,33 @@ impl Shared {
     /// Connects and asks until that fails, or the manager ends.
     fn converse(self: &Arc<Self>, address: &NodeAddress, signal: &Signal) -> Result<(), Standing> {
         let limit = || Limit::of(PATIENCE);
-        let info = self.info.clone().set_addr(address.to_connect(self.info.addr()));
-        let failed = |error| of_error(info.addr(), error);
+        let endpoint = self.endpoint.at(address.to_connect(&self.endpoint.address));
+        let failed = |error| of_error(&endpoint.address, error);
         let mut dialogue =
-            Dialogue::greet(&info, &self.certificates, PATIENCE, signal).map_err(failed)?;
-        let mut first = redis::pipe();
-        first.cmd("SENTINEL").arg("MYID").cmd("SUBSCRIBE").arg("+switch-master");
-        let answers = dialogue.ask(info.addr(), &first, &limit()).map_err(failed)?;
-        let id: String = read(answers.into_iter().next()).map_err(failed)?;
+            Dialogue::greet(&endpoint, &self.certificates, PATIENCE, signal).map_err(failed)?;
+        let mut first = Pipeline::default();
+        first.add("SENTINEL", &["MYID"]).add("SUBSCRIBE", &["+switch-master"]);
+        let answers = dialogue.ask(&endpoint.address, &first, &limit()).map_err(failed)?;
+        let id = next(&mut answers.into_iter()).into_text();
+        let id = id.map_err(|error| failed(error.into()))?;
         if !self.lock().identified(address, &id) {
             return Err(Standing::Double);
         }
-        let mut question = redis::pipe();
-        question.cmd("SENTINEL").arg("MASTER").arg(&self.name);
-        question.cmd("SENTINEL").arg("SENTINELS").arg(&self.name);
+        let mut question = Pipeline::default();
+        question.add("SENTINEL", &["MASTER", &self.name]);
+        question.add("SENTINEL", &["SENTINELS", &self.name]);
         while !signal.is_closed() {
             let asked = time::now();
             let mut answers =
-                dialogue.ask(info.addr(), &question, &limit()).map_err(failed)?.into_iter();
-            let primary = read(answers.next()).map_err(failed)?;
-            let others: Vec<_> = read(answers.next()).map_err(failed)?;
+                dialogue.ask(&endpoint.address, &question, &limit()).map_err(failed)?.into_iter();
+            let mut read = || -> Result<_, WireError> {
+                let primary = next(&mut answers).into_map()?;
+                let others = next(&mut answers).into_list()?;
+                let others: Vec<_> =
+                    others.into_iter().map(Value::into_map).collect::<Result<_, _>>()?;
+                Ok((primary, others))
+            };
+            let (primary, others) = read().map_err(|error| failed(error.into()))?;
             self.reported(address, &id, asked, &primary, &others)?;
             dialogue.listen(asked.plus(INTERVAL)).map_err(failed)?;
         }
@@ -320,8 +320,8 @@ impl Shared {
         address: &NodeAddress,
         id: &str,
         at: Timestamp,
-        primary: &HashMap<String, String>,
-        others: &[HashMap<String, String>],
+        primary: &BTreeMap<String, String>,
+        others: &[BTreeMap<String, String>],
     ) -> Result<(), Standing> {
         let number = |text: Option<&String>| text.and_then(|text| text.parse::<u64>().ok());
         let epoch = number(primary.get("config-epoch")).unwrap_or(0);
@@ -368,7 +368,7 @@ struct Other<'a> {
 }
 
 impl<'a> Other<'a> {
-    fn new(said: &'a HashMap<String, String>) -> Option<Self> {
+    fn new(said: &'a BTreeMap<String, String>) -> Option<Self> {
         let id = said.get("runid").filter(|id| !id.is_empty())?;
         let address = NodeAddress::new(said.get("ip")?, said.get("port")?.parse().ok()?)?;
         Some(Self { id, address })
@@ -487,9 +487,9 @@ fn silent(why: &str) -> Standing {
     Standing::Silent(why.to_owned())
 }
 
-fn of_error(address: &ConnectionAddr, error: OpenError) -> Standing {
-    if let OpenError::Server(error) = &error {
-        let text = error.to_string();
+fn of_error(address: &Address, error: OpenError) -> Standing {
+    if let OpenError::Server(WireError::Server(error)) = &error {
+        let text = error.words();
         if text.contains("No such master") {
             return Standing::UnknownName;
         }
@@ -498,16 +498,11 @@ fn of_error(address: &ConnectionAddr, error: OpenError) -> Standing {
         if words.contains("unknown command") && words.contains("sentinel") {
             return Standing::NoSentinel;
         }
-        if is_wrong_password(error) || error.code() == Some("NOPERM") {
-            return Standing::Refused(words_of(error).trim_end_matches('.').to_owned());
+        if is_wrong_password(error) || error.code() == "NOPERM" {
+            return Standing::Refused(text.trim_end_matches('.').to_owned());
         }
     }
     Standing::Silent(connect_error(address, error, false).text)
-}
-
-fn read<T: FromRedisValue>(answer: Option<Value>) -> Result<T, OpenError> {
-    let answer = answer.unwrap_or(Value::Nil).extract_error()?;
-    Ok(from_redis_value(answer).map_err(redis::RedisError::from)?)
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@ mod random;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 
-use redis::Client;
-use redis::io::tcp::socket2::SockRef;
+use socket2::SockRef;
 
 use super::*;
 use crate::backend::socket::Stream;
@@ -17,12 +16,13 @@ use crate::backend::socket::Stream;
 fn a_tcp_socket_sends_small_commands_at_once_and_notices_a_dead_network() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("redis://{}/", listener.local_addr().unwrap());
-    let info = Client::open(address).unwrap().get_connection_info().clone();
+    let endpoint = url::parse(&address).unwrap();
     let space = Keyspace::new("lock:".to_owned());
-    let server = RedisServer::new(info, None, None, Certificates::default(), None, space).unwrap();
+    let server =
+        RedisServer::new(endpoint, None, None, Certificates::default(), None, space).unwrap();
     let limit = Limit::of(GREETING);
     let stop = Signal::new().unwrap();
-    let dialogue = Dialogue::open(&server.info, &server.certificates, &limit, &stop);
+    let dialogue = Dialogue::open(&server.endpoint, &server.certificates, &limit, &stop);
     let transport = dialogue.map_err(drop).unwrap().transport;
     let Stream::Tcp(tcp) = &**transport.stream() else { panic!("it is TCP") };
     assert!(tcp.nodelay().unwrap());

@@ -1,6 +1,7 @@
 //! TLS by rustls: whose certificates count.
 
-use redis::{ConnectionAddr, ConnectionInfo};
+use crate::backend::redis::address::Address;
+use crate::backend::redis::endpoint::Endpoint;
 
 #[cfg(feature = "tls-rustls")]
 pub(crate) use self::rustls_session::{check, start};
@@ -19,26 +20,25 @@ pub(crate) struct Certificates {
 }
 
 /// The same connection, with TLS if it is wanted and possible.
-pub(crate) fn encrypted(info: ConnectionInfo, certificates: &Certificates) -> ConnectionInfo {
-    match info.addr() {
-        ConnectionAddr::Tcp(host, port) if certificates.wanted => {
-            let (host, port) = (host.clone(), *port);
-            let addr = ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None };
-            info.set_addr(addr)
+pub(crate) fn encrypted(endpoint: Endpoint, certificates: &Certificates) -> Endpoint {
+    match endpoint.address {
+        Address::Tcp { host, port } if certificates.wanted => {
+            Endpoint { address: Address::Tls { host, port, insecure: false }, ..endpoint }
         }
-        _ => info,
+        _ => endpoint,
     }
 }
 
 /// The error for a URL that needs TLS.
-pub(crate) const WITHOUT_TLS: &str = "the server's URL asks for TLS, which is not built in; \
+#[cfg(not(feature = "tls-rustls"))]
+const WITHOUT_TLS: &str = "the server's URL asks for TLS, which is not built in; \
     enable the feature: distlock = { features = [\"tls-rustls\"] }";
 
 /// What is wrong with the settings for this address.
 #[cfg(not(feature = "tls-rustls"))]
-pub(crate) fn check(address: &ConnectionAddr, _: &Certificates) -> Result<(), String> {
+pub(crate) fn check(address: &Address, _: &Certificates) -> Result<(), String> {
     match address {
-        ConnectionAddr::TcpTls { .. } => Err(WITHOUT_TLS.to_owned()),
+        Address::Tls { .. } => Err(WITHOUT_TLS.to_owned()),
         _ => Ok(()),
     }
 }
@@ -47,22 +47,20 @@ pub(crate) fn check(address: &ConnectionAddr, _: &Certificates) -> Result<(), St
 mod rustls_session {
     use std::sync::Arc;
 
-    use redis::{ConnectionAddr, ErrorKind, RedisError};
     use rustls::crypto::CryptoProvider;
     use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
     use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
     use super::Certificates;
+    use crate::backend::redis::address::Address;
     use crate::backend::redis::errors::OpenError;
+    use crate::protocol::connection::ConnectErrorKind;
 
     /// What is wrong with the settings for this address.
-    pub(crate) fn check(
-        address: &ConnectionAddr,
-        certificates: &Certificates,
-    ) -> Result<(), String> {
+    pub(crate) fn check(address: &Address, certificates: &Certificates) -> Result<(), String> {
         let Certificates { ca, client, .. } = certificates;
-        let ConnectionAddr::TcpTls { tls_params, insecure, .. } = address else {
+        let Address::Tls { insecure, .. } = address else {
             if ca.is_some() || client.is_some() {
                 return Err(
                     "certificates are set for a connection without TLS; write rediss:// in \
@@ -72,11 +70,6 @@ mod rustls_session {
             }
             return Ok(());
         };
-        if tls_params.is_some() {
-            return Err("the client keeps its certificates to itself; make it without them, and \
-                        pass them to `ca_certificate` and `client_certificate` of the builder"
-                .to_owned());
-        }
         if *insecure {
             return Err(
                 "a connection that trusts every server protects nothing; remove #insecure \
@@ -109,9 +102,8 @@ mod rustls_session {
         certificates: &Certificates,
     ) -> Result<ClientConnection, OpenError> {
         let refused = |text: String| -> OpenError {
-            let error: RedisError =
-                (ErrorKind::InvalidClientConfig, "TLS cannot be used", text).into();
-            OpenError::Server(error)
+            let text = format!("TLS cannot be used: {text}");
+            OpenError::Unfit(ConnectErrorKind::Permanent, text)
         };
         let config = config(certificates).map_err(refused)?;
         let name =

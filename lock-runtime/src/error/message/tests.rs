@@ -5,10 +5,9 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 use std::{env, fs};
 
-use redis::RedisError;
-
 use crate::api::manager::LockManager;
 use crate::backend::redis::errors::call_error;
+use crate::backend::redis::value::ServerError;
 use crate::backend::redis::{cluster, sentinel};
 use crate::error::{ClosedReason, DeadlockKind, LockError};
 use crate::protocol::connection::ConnectErrorKind;
@@ -224,13 +223,8 @@ fn replies() -> Vec<(&'static str, LockError)> {
         "ERR two lines.",
     ];
     let code = |line: &'static str| line.split(' ').next().unwrap_or(line);
-    let error = |line| failed(call_error(&server_error(line)).failure());
+    let error = |line| failed(call_error(&ServerError::new(line)).failure());
     lines.map(|line| (code(line), error(line))).into()
-}
-
-fn server_error(line: &str) -> RedisError {
-    let value = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).expect("a reply");
-    value.extract_error().expect_err("an error")
 }
 
 fn config() -> Vec<(&'static str, LockError)> {

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "redis")]
 use distlock::redis::{Client, TlsCertificates};
 use distlock::{LockError, LockManager, LockManagerBuilder, distributed_lock};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -246,6 +247,7 @@ fn a_port_that_never_answers_is_an_error_in_time() {
 }
 
 /// A client cannot tell which certificates it was made with.
+#[cfg(feature = "redis")]
 #[test]
 fn a_client_with_certificates_of_its_own_is_refused_with_advice() {
     let authority = Authority::new();

@@ -9,6 +9,7 @@ use crate::backend::memory::store::MemoryStore;
 use crate::backend::memory::store::fence_counter::WaitKind;
 use crate::backend::memory::tests::compare::{Numbers, PubSubMessage};
 use crate::backend::redis::errors::is_about_slot;
+use crate::backend::redis::value::tests::error_of;
 use crate::protocol::request::CommandError;
 use crate::types::fence::{Fence, FenceRange};
 use crate::wire::command::{Command, OpenTokens};
@@ -367,7 +368,7 @@ impl Both {
         let answer = self.ask(&call.server);
         self.close_slot();
         match answer {
-            Err(error) if is_about_slot(&error) => Ok(None),
+            Err(error) if is_about_slot(&error_of(&error)) => Ok(None),
             answer => self.compare(call, answer).map(Some),
         }
     }

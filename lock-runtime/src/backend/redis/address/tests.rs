@@ -32,14 +32,9 @@ fn what_is_no_address_is_refused() {
 #[test]
 fn a_connection_has_the_tls_settings_of_another_one() {
     let address = NodeAddress::parse("s1:8", 7).unwrap();
-    let plain = ConnectionAddr::Tcp("s2".to_owned(), 9);
-    assert_eq!(address.to_connect(&plain), ConnectionAddr::Tcp("s1".to_owned(), 8));
-    let tls = |host: &str, port| ConnectionAddr::TcpTls {
-        host: host.to_owned(),
-        port,
-        insecure: false,
-        tls_params: None,
-    };
+    let plain = |host: &str, port| Address::Tcp { host: host.to_owned(), port };
+    assert_eq!(address.to_connect(&plain("s2", 9)), plain("s1", 8));
+    let tls = |host: &str, port| Address::Tls { host: host.to_owned(), port, insecure: false };
     assert_eq!(address.to_connect(&tls("s2", 9)), tls("s1", 8));
 }
 

@@ -7,6 +7,7 @@ use super::*;
 use crate::backend::ConnectParams;
 use crate::backend::redis::preflight::rules;
 use crate::backend::redis::tls::Certificates;
+use crate::backend::redis::url;
 use crate::types::fence::Fence;
 use crate::wire::keyspace::{DataLossGrace, Keyspace};
 
@@ -15,10 +16,10 @@ const LIMIT: Duration = Duration::from_secs(20);
 fn discovery_of(url: &str, map: Option<AddressMap>) -> Discovery {
     let (mut seeds, server) = Seeds::parse(url).unwrap().unwrap();
     seeds.map = map;
-    let client = redis::Client::open(server).unwrap();
-    let info = client.get_connection_info().clone();
+    let endpoint = url::parse(&server).unwrap();
     let space = Keyspace::new("lock:".to_owned()).sharded();
-    let like = RedisServer::new(info, None, None, Certificates::default(), None, space).unwrap();
+    let like =
+        RedisServer::new(endpoint, None, None, Certificates::default(), None, space).unwrap();
     Discovery::new(seeds, like)
 }
 
@@ -235,7 +236,7 @@ fn addresses_of_nodes_are_mapped_and_those_of_seeds_are_not() {
     assert_eq!(address("127.0.0.1:1"), "127.0.0.1:1", "the map does not know it");
     assert_eq!(address("other:1"), "other:1", "the map panics");
     let Server::Redis(server) = seeds.server_of(&asked) else { panic!("it is Redis") };
-    assert_eq!(server.info.addr().to_string(), "127.0.0.1:9");
+    assert_eq!(server.endpoint.address.to_string(), "127.0.0.1:9");
 }
 
 /// A node that says it has all slots, at this epoch, once `may_answer` returns.

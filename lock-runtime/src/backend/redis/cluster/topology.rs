@@ -5,10 +5,9 @@ mod tests;
 
 use std::collections::HashMap;
 
-use redis::Value;
-
 use crate::backend::redis::address::NodeAddress;
 use crate::backend::redis::preflight::field;
+use crate::backend::redis::value::Value;
 use crate::types::text::printable;
 use crate::wire::slot::Slot;
 
@@ -149,7 +148,7 @@ fn address_of(node: &Value, asked: &NodeAddress) -> Option<NodeAddress> {
     let Value::Array(parts) = node else { return None };
     let [endpoint, Value::Int(port), rest @ ..] = &parts[..] else { return None };
     let metadata = |name| named(rest.get(1)?, name).filter(|host| !matches!(*host, "" | "?"));
-    let host = match text(endpoint) {
+    let host = match endpoint.as_text() {
         None | Some("") => None,
         Some("?") => metadata("hostname").or_else(|| metadata("ip")),
         endpoint => endpoint,
@@ -161,21 +160,13 @@ fn address_of(node: &Value, asked: &NodeAddress) -> Option<NodeAddress> {
 fn named<'a>(metadata: &'a Value, name: &str) -> Option<&'a str> {
     match metadata {
         Value::Map(entries) => {
-            let entry = entries.iter().find(|(key, _)| text(key) == Some(name));
-            entry.and_then(|(_, value)| text(value))
+            let entry = entries.iter().find(|(key, _)| key.as_text() == Some(name));
+            entry.and_then(|(_, value)| value.as_text())
         }
         Value::Array(list) => {
-            let entry = list.chunks_exact(2).find(|entry| text(&entry[0]) == Some(name));
-            entry.and_then(|entry| text(&entry[1]))
+            let entry = list.chunks_exact(2).find(|entry| entry[0].as_text() == Some(name));
+            entry.and_then(|entry| entry[1].as_text())
         }
-        _ => None,
-    }
-}
-
-pub(crate) fn text(value: &Value) -> Option<&str> {
-    match value {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
-        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text),
         _ => None,
     }
 }

@@ -1,19 +1,13 @@
-use std::io;
-
-use redis::{Client, ServerError, Value};
-
 use super::*;
 
-/// The error as the crate reads it from the wire.
-fn said(line: &str) -> RedisError {
-    match redis::parse_redis_value(format!("-{line}\r\n").as_bytes()) {
-        Ok(Value::ServerError(error)) => RedisError::from(ServerError::clone(&error)),
-        other => panic!("{line}: {other:?}"),
-    }
+fn said(line: &str) -> ServerError {
+    ServerError::new(line)
 }
 
-fn at(url: &str) -> ConnectionAddr {
-    Client::open(url).expect("a URL").get_connection_info().addr().clone()
+/// What an attempt to connect ends with that is answered so.
+fn connect(error: WireError) -> ConnectError {
+    let address = Address::Tcp { host: "host".to_owned(), port: 6379 };
+    connect_error(&address, OpenError::Server(error), false)
 }
 
 #[test]
@@ -47,7 +41,7 @@ fn each_code_of_a_server_has_one_meaning_for_a_call_and_one_for_an_attempt_to_co
     for (line, call, kind) in rows {
         let error = said(line);
         assert_eq!(call_error(&error), call(line.to_owned()), "{line}");
-        let connect = connect_error(&at("redis://host/"), OpenError::Server(error), false);
+        let connect = connect(WireError::Server(error));
         assert_eq!(connect.kind, kind, "{line}: {}", connect.text);
     }
 }
@@ -71,15 +65,26 @@ fn the_code_of_a_command_in_a_script_is_found_behind_its_place_on_servers_before
 }
 
 #[test]
-fn a_connection_that_breaks_leaves_open_what_was_done() {
-    for kind in [io::ErrorKind::ConnectionReset, io::ErrorKind::TimedOut] {
-        assert_eq!(call_error(&io::Error::from(kind).into()), CommandError::ConnectionLost);
+fn a_port_that_hangs_up_may_be_that_of_something_else() {
+    for (kind, is_advised) in [
+        (ErrorKind::ConnectionReset, true),
+        (ErrorKind::UnexpectedEof, true),
+        (ErrorKind::ConnectionRefused, false),
+        (ErrorKind::TimedOut, false),
+    ] {
+        let error = connect(WireError::Io(kind.into()));
+        assert_eq!(error.kind, ConnectErrorKind::Unreachable);
+        assert_eq!(
+            error.text.contains("; check that a Redis server listens"),
+            is_advised,
+            "{kind}"
+        );
     }
 }
 
 #[test]
 fn a_server_without_resp3_is_named_and_a_full_one_is_tried_again() {
-    let connect = |line| connect_error(&at("redis://host/"), OpenError::Server(said(line)), false);
+    let connect = |line| connect(WireError::Server(said(line)));
     let lines = [
         "ERR unknown command 'HELLO'",
         "ERR unknown command `HELLO`, with args beginning with: `3`, ",

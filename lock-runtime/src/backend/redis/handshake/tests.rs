@@ -1,6 +1,5 @@
-use redis::Client;
-
 use super::*;
+use crate::backend::redis::url;
 use crate::wire::keyspace::DataLossGrace;
 
 fn params(space: &Keyspace, connected_before: bool) -> ConnectParams {
@@ -30,12 +29,11 @@ fn steps(
     tokens: &[(&str, &str)],
     max_lease: Value,
 ) -> [Vec<u8>; 2] {
-    let client = Client::open("redis://host/").expect("a URL");
+    let endpoint = url::parse("redis://host/").expect("a URL");
     let space = Keyspace::new("lock:");
     let lease_store = Arc::new(LeaseStore::new(&space, 0));
     let params = params(&space, connected_before);
-    let address = client.get_connection_info();
-    let (mut handshake, _) = Handshake::start(address, &space, &lease_store, None, &params);
+    let (mut handshake, _) = Handshake::start(&endpoint, &space, &lease_store, None, &params);
     let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
     let hello = [("version", "7.0.15"), ("mode", "standalone"), ("role", "master")];
     let hello = Value::Map(hello.map(|(name, value)| (text(name), text(value))).into());
@@ -61,7 +59,30 @@ fn steps(
     let Ok(NextStep::Done(prepared)) = handshake.answered(vec![Value::Okay]) else {
         panic!("it is ready")
     };
-    [commands, prepared.announcement].map(|commands| commands.get_packed_pipeline())
+    [commands, prepared.announcement].map(|commands| commands.bytes)
+}
+
+#[test]
+fn the_greeting_is_what_the_redis_crate_would_encode() {
+    let (name, version) = ("distlock", env!("CARGO_PKG_VERSION"));
+    let mut plain = redis::pipe();
+    plain.cmd("HELLO").arg(3);
+    let mut full = redis::pipe();
+    full.cmd("HELLO").arg(3).arg("AUTH").arg("app").arg("pä ss");
+    full.cmd("SELECT").arg(12);
+    let mut password = redis::pipe();
+    password.cmd("HELLO").arg(3).arg("AUTH").arg("default").arg("");
+    for (url, mut expected) in [
+        ("redis://host/", plain),
+        ("redis://app:p%c3%a4%20ss@host/12", full),
+        ("unix:///run/redis.sock?pass=", password),
+    ] {
+        expected.cmd("CLIENT").arg("SETINFO").arg("LIB-NAME").arg(name);
+        expected.cmd("CLIENT").arg("SETINFO").arg("LIB-VER").arg(version);
+        let greeting = hello(&url::parse(url).expect("a URL"));
+        assert_eq!(greeting.bytes, expected.get_packed_pipeline(), "{url}");
+        assert_eq!(greeting.count, expected.len(), "{url}");
+    }
 }
 
 #[test]
@@ -97,11 +118,11 @@ fn the_tokens_are_opened_unless_this_master_has_drawn_some() {
 
 #[test]
 fn a_primary_that_was_left_is_refused_by_its_replication_id() {
-    let client = Client::open("redis://host/").expect("a URL");
-    let (space, address) = (Keyspace::new("lock:"), client.get_connection_info());
+    let endpoint = url::parse("redis://host/").expect("a URL");
+    let space = Keyspace::new("lock:");
     let lease_store = Arc::new(LeaseStore::new(&space, 0));
     let params = ConnectParams { left: vec![7.into(), 8.into()], ..params(&space, true) };
-    let (handshake, _) = Handshake::start(address, &space, &lease_store, None, &params);
+    let (handshake, _) = Handshake::start(&endpoint, &space, &lease_store, None, &params);
     let accepts = |info: &str| handshake.check_not_left(Some(info)).is_ok();
     assert!(accepts("master_replid:00000009abc\r\n"));
     assert!(!accepts("run_id:00000009abc\r\nmaster_replid:00000007abc\r\n"));

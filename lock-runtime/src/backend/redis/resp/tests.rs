@@ -3,8 +3,9 @@
 use redis::parse_redis_value;
 
 use crate::backend::redis::resp::ReceiveBuffer;
+use crate::backend::redis::value::tests::value_of;
 
-const FRAMES: [&[u8]; 16] = [
+const FRAMES: [&[u8]; 25] = [
     b":12\r\n",
     b":-3\r\n",
     b"+OK\r\n",
@@ -20,13 +21,22 @@ const FRAMES: [&[u8]; 16] = [
     b"-NOSCRIPT No matching script\r\n",
     b"*2\r\n:1\r\n-ERR inside\r\n",
     b"#t\r\n",
+    b"#f\r\n",
     b",1.5\r\n",
+    b",-1e3\r\n",
+    b",inf\r\n",
+    b"(3492890328409238509324850943850943825024385\r\n",
+    b"!12\r\nSYNTAX a\r\nb!\r\n",
+    b"=7\r\ntxt:a:b\r\n",
+    b"~2\r\n:1\r\n+x\r\n",
+    b"|1\r\n+ttl\r\n:3600\r\n*1\r\n:1\r\n",
+    b"*1\r\n|1\r\n+ttl\r\n:3600\r\n:1\r\n",
 ];
 
 #[test]
 fn decodes_as_the_redis_crate_does_however_the_bytes_arrive() {
     for frame in FRAMES {
-        let expected = parse_redis_value(frame).expect("a frame");
+        let expected = value_of(parse_redis_value(frame).expect("a frame"));
         let mut whole = ReceiveBuffer::default();
         whole.extend(frame);
         whole.extend(b":1");
@@ -45,8 +55,19 @@ fn decodes_as_the_redis_crate_does_however_the_bytes_arrive() {
 #[test]
 fn refuses_what_is_no_resp() {
     let deep = b"*1\r\n".repeat(100);
-    let wrong: [&[u8]; 7] =
-        [b"HTTP/1.1", b":x\r\n", b"$2\r\nabc\r\n", b"$-2\r\n", b">0\r\n", b"+a\rb", &deep];
+    let wrong: [&[u8]; 11] = [
+        b"HTTP/1.1",
+        b":x\r\n",
+        b"$2\r\nabc\r\n",
+        b"$-2\r\n",
+        b">0\r\n",
+        b"+a\rb",
+        b"#x\r\n",
+        b",x\r\n",
+        b"=3\r\ntxt\r\n",
+        b"|1\r\n:1\r\n:1\r\n?",
+        &deep,
+    ];
     for bytes in wrong {
         let mut buffer = ReceiveBuffer::default();
         buffer.extend(bytes);

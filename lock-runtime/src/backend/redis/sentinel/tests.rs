@@ -2,6 +2,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::backend::redis::url;
+use crate::backend::redis::value::ServerError;
 
 #[test]
 fn a_url_names_the_sentinels_the_primary_and_the_server() {
@@ -34,7 +36,7 @@ fn names(watch: &SentinelWatch, sentinel: &str, port: u16, epoch: u64) {
     let said =
         [("ip", "127.0.0.1"), ("port", &port.to_string()), ("config-epoch", &epoch.to_string())]
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let said = HashMap::from(said);
+    let said = BTreeMap::from(said);
     let reported = watch.shared.reported(&node(sentinel), sentinel, time::now(), &said, &[]);
     assert!(reported.is_ok());
 }
@@ -43,16 +45,15 @@ fn names(watch: &SentinelWatch, sentinel: &str, port: u16, epoch: u64) {
 fn the_connection_to_a_primary_ends_when_another_one_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let info = redis::Client::open(format!("redis://127.0.0.1:{port}/")).unwrap();
-    let info = info.get_connection_info().clone();
+    let endpoint = url::parse(&format!("redis://127.0.0.1:{port}/")).unwrap();
     let addresses = ["s1", "s2", "s3"].map(node).to_vec();
     let sentinels = Sentinels { name: "locks".to_owned(), addresses, credentials: None };
-    let watch = SentinelWatch::new(sentinels, &info, &Arc::default());
+    let watch = SentinelWatch::new(sentinels, &endpoint, &Arc::default());
     names(&watch, "s1:26379", port, 1);
     names(&watch, "s2:26379", port, 1);
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let stream = Arc::new(Stream::Tcp(stream));
-    assert!(watch.admit(&stream, info.addr()).is_ok());
+    assert!(watch.admit(&stream, &endpoint.address).is_ok());
     let (mut server, _) = listener.accept().unwrap();
     server.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     names(&watch, "s1:26379", port + 1, 2);
@@ -61,7 +62,7 @@ fn the_connection_to_a_primary_ends_when_another_one_is_named() {
     assert_eq!(server.read(&mut byte).unwrap(), 1, "one of three decides nothing");
     names(&watch, "s2:26379", port + 1, 2);
     assert_eq!(server.read(&mut byte).unwrap(), 0, "it is shut down");
-    let late = watch.admit(&stream, info.addr());
+    let late = watch.admit(&stream, &endpoint.address);
     assert!(late.is_err(), "one that was under way is not used");
 }
 
@@ -90,9 +91,8 @@ fn text(standing: impl Fn(usize) -> Standing) -> ConnectError {
 
 /// The error of an answer.
 fn answered(line: &str) -> Standing {
-    let answer = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).expect("a reply");
-    let address = ConnectionAddr::Tcp("sentinel-1".to_owned(), 26379);
-    of_error(&address, answer.extract_error().expect_err("an error").into())
+    let address = Address::Tcp { host: "sentinel-1".to_owned(), port: 26379 };
+    of_error(&address, WireError::Server(ServerError::new(line)).into())
 }
 
 /// The text of each reason why there is no primary.
@@ -114,8 +114,7 @@ pub(crate) fn errors() -> [(&'static str, ConnectError); 6] {
 #[test]
 fn a_pause_ends_when_another_primary_is_named() {
     let (sentinels, url) = Sentinels::of("locks", &["s1".to_owned()]).unwrap();
-    let client = redis::Client::open(url).unwrap();
-    let watch = SentinelWatch::new(sentinels, client.get_connection_info(), &Arc::default());
+    let watch = SentinelWatch::new(sentinels, &url::parse(&url).unwrap(), &Arc::default());
     // Nobody is asked; the test answers.
     watch.shared.lock().started = true;
     let name = |port: &str| {

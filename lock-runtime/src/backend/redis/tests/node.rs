@@ -3,12 +3,12 @@
 mod migration;
 mod subscription;
 
-use redis::{ConnectionAddr, IntoConnectionInfo as _};
 use testkit::Cluster;
 
 use crate::backend::redis::RedisServer;
 use crate::backend::redis::pipe::RedisPipe;
 use crate::backend::redis::tls::Certificates;
+use crate::backend::redis::url;
 use crate::backend::socket::{Interest, Signal, wait};
 use crate::backend::{ConnectParams, Incoming};
 use crate::protocol::request::{CommandError, Redirect};
@@ -61,12 +61,9 @@ impl Client {
     }
 
     fn try_connect(all: &Cluster, node: usize, process: &str) -> Result<Self, String> {
-        let address = address(all, node);
-        let (host, port) = address.split_once(':').unwrap();
-        let address = ConnectionAddr::Tcp(host.to_owned(), port.parse().unwrap());
-        let info = address.into_connection_info().unwrap();
+        let endpoint = url::parse(&format!("redis://{}", address(all, node))).unwrap();
         let (certificates, inbox) = (Certificates::default(), space().inbox(process));
-        let server = RedisServer::new(info, None, None, certificates, None, space()).unwrap();
+        let server = RedisServer::new(endpoint, None, None, certificates, None, space()).unwrap();
         let params = ConnectParams {
             inbox: inbox.clone(),
             min_fence: Fence::ZERO,

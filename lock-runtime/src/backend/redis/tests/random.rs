@@ -11,11 +11,14 @@ use proptest::prelude::*;
 use redis::{PushKind, ServerError, Value, VerbatimFormat};
 
 use crate::backend::Incoming;
-use crate::backend::redis::command::{LeaseStore, ReplyReader, notice, plain};
+use crate::backend::redis::command::{LeaseStore, Pipeline, ReplyReader, notice, plain};
 use crate::backend::redis::handshake::Prepared;
 use crate::backend::redis::pipe::RedisPipe;
 use crate::backend::redis::resp::ReceiveBuffer;
+use crate::backend::redis::tests::fake_server::wire;
 use crate::backend::redis::transport::Transport;
+use crate::backend::redis::value;
+use crate::backend::redis::value::tests::value_of;
 use crate::backend::socket::Stream;
 use crate::wire::command::Command;
 use crate::wire::keyspace::{Keyspace, Mark};
@@ -43,7 +46,7 @@ fn pipe(listener: &TcpListener, sharded: bool) -> RedisPipe<usize> {
     drop(listener.accept().expect("a connection"));
     let lease_store = Arc::new(LeaseStore::new(&space(), 0));
     let received = ReceiveBuffer::default();
-    let announcement = redis::pipe();
+    let announcement = Pipeline::default();
     let (mark, max_lease) = (Mark::default(), Duration::ZERO);
     let (address, pause) = (address.to_string(), None);
     let ready = Prepared { mark, max_lease, online_replicas: 0, address, pause, announcement };
@@ -164,8 +167,10 @@ proptest! {
         }),
         sharded: bool,
     ) {
+        let value = value_of(value);
         if let Ok(reply) = reader(sharded).read(&call, value.clone()) {
-            prop_assert!(!matches!(value, Value::ServerError(_)), "an error is no {reply:?}");
+            let is_error = matches!(value, value::Value::ServerError(_));
+            prop_assert!(!is_error, "an error is no {reply:?}");
             let answer = plain(value);
             prop_assert!(fits(&call, &answer, &reply), "{answer:?}\nwas read as {reply:?}");
         }
@@ -176,10 +181,22 @@ proptest! {
         data in prop::collection::vec(any_value(), 0..5),
     ) {
         let words = [&b"granted "[..], b"asked ", b"first ", b"bound "];
+        let data: Vec<_> = data.into_iter().map(value_of).collect();
         let is_ours = |bytes: &[u8]| words.iter().any(|word| bytes.starts_with(word));
-        let spelled = matches!(data.last(), Some(Value::BulkString(bytes)) if is_ours(bytes));
-        let simple = matches!(data.last(), Some(Value::SimpleString(_)));
-        prop_assert!(notice(&data).is_none() || spelled || simple);
+        let is_spelled = data.last().and_then(value::Value::as_text);
+        let is_spelled = is_spelled.is_some_and(|text| is_ours(text.as_bytes()));
+        prop_assert!(notice(&data).is_none() || is_spelled);
+    }
+
+    #[test]
+    fn a_value_is_decoded_as_the_redis_crate_decodes_it(value in any_value()) {
+        let bytes = wire::bytes(&value);
+        let expected = redis::parse_redis_value(&bytes).expect("a value");
+        let mut received = ReceiveBuffer::default();
+        received.extend(&bytes);
+        let found = received.next().expect("a value");
+        prop_assert_eq!(found, Some(value_of(expected)));
+        prop_assert!(matches!(received.next(), Ok(None)), "nothing is left");
     }
 
     #[test]
@@ -219,9 +236,9 @@ proptest! {
         // The server has gone, and may have reset the connection.
         let _ = pipe.flush();
         let (mut ints, mut granted, mut answered) = (0, 0, Vec::new());
-        for value in values {
+        for value in values.into_iter().map(value_of) {
             ints += numbers(&value);
-            let is_push = matches!(value, Value::Push { .. });
+            let is_push = matches!(value, value::Value::Push { .. });
             if !is_push && pipe.in_flight() == 0 {
                 prop_assert!(pipe.answer(value).is_err(), "a reply to no command");
                 break;
@@ -249,10 +266,10 @@ proptest! {
 }
 
 /// How many numbers above zero are in it, each of which may be a token.
-fn numbers(value: &Value) -> usize {
+fn numbers(value: &value::Value) -> usize {
     match value {
-        Value::Int(number) => usize::from(*number > 0),
-        Value::Array(items) => items.iter().map(numbers).sum(),
+        value::Value::Int(number) => usize::from(*number > 0),
+        value::Value::Array(items) => items.iter().map(numbers).sum(),
         _ => 0,
     }
 }

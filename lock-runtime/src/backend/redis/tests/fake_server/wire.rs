@@ -61,6 +61,23 @@ fn put(value: &Value, out: &mut Vec<u8>) {
         Value::ServerError(error) => {
             line(out, '-', format!("{} {}", error.code(), error.details().unwrap_or_default()));
         }
+        Value::VerbatimString { text, .. } => {
+            let text = format!("txt:{text}");
+            line(out, '=', text.len());
+            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        Value::BigNumber(digits) => {
+            line(out, '(', String::from_utf8_lossy(digits).replace(['\r', '\n'], " "));
+        }
+        Value::Attribute { data, attributes } => {
+            line(out, '|', attributes.len());
+            for (name, value) in attributes {
+                put(name, out);
+                put(value, out);
+            }
+            put(data, out);
+        }
         _ => line(out, '_', ""),
     }
 }
@@ -71,6 +88,9 @@ fn word_of(kind: &PushKind) -> &str {
         PushKind::PMessage => "pmessage",
         PushKind::Invalidate => "invalidate",
         PushKind::Subscribe => "subscribe",
+        PushKind::SMessage => "smessage",
+        PushKind::SSubscribe => "ssubscribe",
+        PushKind::SUnsubscribe => "sunsubscribe",
         _ => "something",
     }
 }

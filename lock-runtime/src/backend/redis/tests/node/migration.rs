@@ -4,6 +4,7 @@ use redis::ConnectionLike as _;
 
 use super::*;
 use crate::backend::redis::errors::call_error;
+use crate::backend::redis::value::tests::error_of;
 
 /// Two nodes, one key of the first one, and a process on both.
 struct Migration {
@@ -202,7 +203,8 @@ fn a_connection_from_before_its_node_was_promoted_again_opens_nothing() {
         }
         let refused = it.all.node(0).connection().req_packed_command(&bytes).unwrap();
         let error = refused.extract_error().unwrap_err();
-        assert!(matches!(call_error(&error), CommandError::NotPrimary(_)), "{error}");
+        let refused = call_error(&error_of(&error));
+        assert!(matches!(refused, CommandError::NotPrimary(_)), "{error}");
     }
     assert_eq!(again.ask(open(slot(&key), &[])), Ok(Reply::Opened));
     assert!(again.busy(Command::Acquire(again.acquire(2, &key))).left.is_some());
