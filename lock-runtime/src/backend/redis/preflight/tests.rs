@@ -4,6 +4,7 @@ mod server_info;
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::backend::redis::value::ServerError;
 use crate::wire::script::Script;
 
 /// The commands that a script calls by name.
@@ -42,14 +43,14 @@ fn the_documented_rules_are_these() {
 #[test]
 fn patterns_are_granted_only_to_a_user_who_lacks_them() {
     let space = Keyspace::new("lock:");
-    let answer = |line: &str| redis::parse_redis_value(format!("{line}\r\n").as_bytes()).unwrap();
-    let [no_command, no_key, no_channel, done] = [
-        "-NOPERM this user has no permissions to run the 'x' command",
-        "-NOPERM No permissions to access a key",
-        "-NOPERM No permissions to access a channel",
-        "+OK",
+    let refused = |words: &str| Value::ServerError(ServerError::new(format!("NOPERM {words}")));
+    let [no_command, no_key, no_channel] = [
+        "this user has no permissions to run the 'x' command",
+        "No permissions to access a key",
+        "No permissions to access a channel",
     ]
-    .map(answer);
+    .map(refused);
+    let done = Value::Okay;
     let (keys, channels) = ("~lock:*", "&lock:inbox:*");
     for (watched, subscribed, granted, unknown) in [
         (&no_key, &no_channel, &[keys, channels][..], &[][..]),
