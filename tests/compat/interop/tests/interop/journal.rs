@@ -43,13 +43,15 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Journal {
         if is_ours(event.metadata().target()) {
             let mut fields = Fields::default();
             event.record(&mut fields);
-            let span = context.event_span(event).map_or("none", |span| span.name());
+            let mut around = context.event_scope(event).into_iter().flatten();
+            let span = around.find(|span| is_ours(span.metadata().target()));
+            let span = span.map_or("none", |span| span.name());
             self.write(&format!("event{} in {span}", fields.0));
         }
     }
 }
 
-// The library writes events of its own.
+// The library has events and spans of its own.
 fn is_ours(target: &str) -> bool {
     target.starts_with("interop")
 }
