@@ -432,7 +432,8 @@ impl Link {
             }
         }
         let due = state.due();
-        let wake = state.keeper.has_to_wake(due);
+        let is_last = mine && !self.is_open();
+        let wake = state.keeper.has_to_wake(due) || is_last;
         drop(state);
         if wake {
             self.keeper_signal.notify();

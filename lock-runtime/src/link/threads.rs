@@ -14,8 +14,7 @@ use crate::types::environment::thread;
 use crate::types::time;
 use crate::user_code;
 
-/// How soon the keeper tries again to start a thread that connects, and looks again whether the
-/// last effects were carried out.
+/// How soon the keeper tries again to start a thread that connects.
 const RETRY: Duration = Duration::from_millis(50);
 
 /// Starts the keeper of a link. It ends once the link is closed. Without a server it never
@@ -58,7 +57,7 @@ fn keep(link: &Arc<Link>, server: Option<&Arc<Server>>) {
     link.finish();
     while link.is_carrying_out() {
         link.delegated.run();
-        wait(None, &link.keeper_signal, Some(time::now().plus(RETRY)));
+        wait(None, &link.keeper_signal, None);
     }
     link.delegated.run();
 }
