@@ -18,7 +18,7 @@ pub(crate) struct Endpoint {
     /// `TCP_USER_TIMEOUT`, which not every system has.
     pub(crate) user_timeout: Option<Duration>,
     /// The name and the version that CLIENT SETINFO reports; `None` if it is not sent.
-    pub(crate) library: Option<[Cow<'static, str>; 2]>,
+    pub(crate) lib_info: Option<[Cow<'static, str>; 2]>,
 }
 
 impl Endpoint {
@@ -31,7 +31,7 @@ impl Endpoint {
             database: 0,
             keepalive: keepalive(),
             user_timeout: None,
-            library: Some(library()),
+            lib_info: Some(library()),
         }
     }
 
@@ -98,7 +98,7 @@ mod client {
             let [name, version] = library();
             let name = settings.lib_name().map_or(name, |name| name.to_owned().into());
             let version = settings.lib_ver().map_or(version, |version| version.to_owned().into());
-            endpoint.library = (!settings.skip_set_lib_name()).then_some([name, version]);
+            endpoint.lib_info = (!settings.skip_set_lib_name()).then_some([name, version]);
             Ok(endpoint)
         }
     }

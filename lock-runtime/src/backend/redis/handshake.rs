@@ -334,7 +334,7 @@ pub(crate) fn hello(endpoint: &Endpoint) -> Pipeline {
     if endpoint.database != 0 {
         commands.add("SELECT", &[&endpoint.database.to_string()]);
     }
-    if let Some([name, version]) = &endpoint.library {
+    if let Some([name, version]) = &endpoint.lib_info {
         commands.add("CLIENT", &["SETINFO", "LIB-NAME", name]);
         commands.add("CLIENT", &["SETINFO", "LIB-VER", version]);
     }

@@ -85,6 +85,15 @@ fn hold(protocol: &mut Protocol) {
     taken_up(protocol, 1);
 }
 
+/// Holds request 1 with token 10, and releases it.
+fn hold_and_release(protocol: &mut Protocol) {
+    hold(protocol);
+    protocol.release(at(1.5), ID);
+    let (id, _) = sent(protocol);
+    protocol.reply(at(1.6), id, Ok(Reply::Released(true)));
+    drain(protocol);
+}
+
 /// Queues request 1, behind a holder that has 30 s left.
 fn queue(protocol: &mut Protocol) {
     protocol.acquire(at(1.0), request(1));
@@ -653,11 +662,7 @@ fn only_the_requests_of_the_slots_that_leave_are_moved_and_the_others_stay_in_tu
 fn what_ended_before_a_failover_ends_again_and_a_migration_repeats_nothing() {
     for is_failover in [true, false] {
         let (mut old, mut new) = nodes();
-        hold(&mut old);
-        old.release(at(1.5), ID);
-        let (id, _) = sent(&mut old);
-        old.reply(at(1.6), id, Ok(Reply::Released(true)));
-        drain(&mut old);
+        hold_and_release(&mut old);
         if is_failover {
             old.disconnected(at(2.0), "reset".to_owned());
         }
@@ -691,10 +696,7 @@ fn is_note(open: &OpenTokens) -> bool {
 fn what_a_failover_may_have_lost_ends_again_as_soon_as_there_is_a_connection() {
     let context = context();
     let (mut old, mut new) = (node(&context, 1), unconnected(&context, 2));
-    hold(&mut old);
-    old.release(at(1.5), ID);
-    let (id, _) = sent(&mut old);
-    old.reply(at(1.6), id, Ok(Reply::Released(true)));
+    hold_and_release(&mut old);
     old.disconnected(at(2.0), "reset".to_owned());
     drain(&mut old);
     move_slot(&mut old, &mut new, 2.1);
@@ -708,10 +710,7 @@ fn what_a_failover_may_have_lost_ends_again_as_soon_as_there_is_a_connection() {
 /// With the number of the cancel.
 fn repeating() -> (Protocol, CommandId) {
     let (mut old, mut new) = nodes();
-    hold(&mut old);
-    old.release(at(1.5), ID);
-    let (id, _) = sent(&mut old);
-    old.reply(at(1.6), id, Ok(Reply::Released(true)));
+    hold_and_release(&mut old);
     old.disconnected(at(2.0), "reset".to_owned());
     drain(&mut old);
     move_slot(&mut old, &mut new, 2.1);

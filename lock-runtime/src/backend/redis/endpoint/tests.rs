@@ -39,7 +39,7 @@ fn a_client_keeps_its_tls_its_tcp_settings_and_its_name() {
     assert_eq!(format!("{:?}", own.keepalive), format!("{keepalive:?}"));
     #[cfg(target_os = "linux")]
     assert_eq!(own.user_timeout, Some(Duration::from_secs(7)));
-    assert_eq!(own.library, Some(["shop".into(), "2.1".into()]));
+    assert_eq!(own.lib_info, Some(["shop".into(), "2.1".into()]));
     let silent = info.set_redis_settings(RedisConnectionInfo::default().set_skip_set_lib_name());
-    assert_eq!(endpoint(&Client::open(silent).expect("an address")).library, None);
+    assert_eq!(endpoint(&Client::open(silent).expect("an address")).lib_info, None);
 }
