@@ -201,6 +201,30 @@ fn an_extension_after_a_loss_is_found() {
     valid(20).passes();
 }
 
+/// A call within a hold does not look at the clock, as after a pause.
+#[test]
+fn a_re_entry_without_time_left_extends_nothing() {
+    let nested = |until| {
+        let first = History::new().requests(0, 101).acquires_until(0, 101, 7, 30).paused(5, 1);
+        let second = first.section(40, 50, 202, 8).resumed(60, 1).loss_reported(60, 101);
+        let nested = second.requests(60, 103).re_enters_until(60, 103, 7, 101, until);
+        nested.releases(61, 103).releases(61, 101)
+    };
+    nested(60).passes();
+    nested(61).breaks(Property::MutualExclusion);
+}
+
+#[test]
+fn a_re_entry_with_time_left_after_a_loss_is_found() {
+    let nested = |until| {
+        let lost = History::new().requests(0, 101).acquires_until(0, 101, 7, 30);
+        let lost = lost.loss_reported(20, 101).requests(25, 103);
+        lost.re_enters_until(25, 103, 7, 101, until).releases(26, 103).releases(26, 101)
+    };
+    nested(25).passes();
+    nested(26).breaks(Property::LossReported);
+}
+
 #[test]
 fn a_loss_ends_a_hold_before_its_validity_does() {
     let second = |from| {

@@ -146,9 +146,11 @@ impl<'a> Builder<'a> {
             inside: 0,
             last_release: 0,
         });
-        let root = self.root(index);
-        root.inside += 1;
-        root.until = root.until.max(valid_until);
+        self.root(index).inside += 1;
+        // A re-entry does not look at the clock: with no time left, the hold was over before it.
+        if valid_until > event.at {
+            self.extend_root(event, index, valid_until);
+        }
         self.run.acquired.push(index);
     }
 
@@ -166,7 +168,12 @@ impl<'a> Builder<'a> {
     }
 
     fn extend(&mut self, event: &Event, request: Request, until: Nanos) {
-        let Some(index) = self.in_phase(event, request, RequestPhase::Holding) else { return };
+        if let Some(index) = self.in_phase(event, request, RequestPhase::Holding) {
+            self.extend_root(event, index, until);
+        }
+    }
+
+    fn extend_root(&mut self, event: &Event, index: u32, until: Nanos) {
         let root = self.root(index);
         if root.loss_reported.is_none_or(|reported| reported >= event.at) {
             root.until = root.until.max(until);

@@ -74,12 +74,19 @@ impl History {
     }
 
     pub fn re_enters(self, ms: u64, request: Request, fence: u64, outer: Request) -> Self {
-        let valid_until = 2_000 * MS;
-        self.of(
-            ms,
-            request,
-            EventKind::Acquired { request, fence, valid_until, outer: Some(outer) },
-        )
+        self.re_enters_until(ms, request, fence, outer, 2_000)
+    }
+
+    pub fn re_enters_until(
+        self,
+        ms: u64,
+        request: Request,
+        fence: u64,
+        outer: Request,
+        until: u64,
+    ) -> Self {
+        let (valid_until, outer) = (until * MS, Some(outer));
+        self.of(ms, request, EventKind::Acquired { request, fence, valid_until, outer })
     }
 
     pub fn keeps(self, ms: u64, request: Request, until: u64) -> Self {
