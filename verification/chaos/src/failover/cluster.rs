@@ -57,7 +57,7 @@ pub(crate) fn fail_over(all: &mut Cluster, kind: FailoverKind, order: &Order<'_>
     if kind.moves_slots() {
         keys = order.keys.clone().collect();
     }
-    let accepts = clock::now();
+    let mut accepts = clock::now();
     match kind {
         FailoverKind::ClusterThaw => all.node(old).resume(),
         FailoverKind::ClusterPartition => {
@@ -68,7 +68,10 @@ pub(crate) fn fail_over(all: &mut Cluster, kind: FailoverKind, order: &Order<'_>
         FailoverKind::NewAddress => {
             all.restart_elsewhere(old).expect("a node that ran once starts again");
             all.wait_until_settled();
-            all.fail_over(all.owner_of(slot));
+            // Another pause begins, mostly within the first one.
+            all.order_failover(all.owner_of(slot), &[]);
+            (accepts, clock_us) = (clock::now(), wall_clock_us());
+            all.wait_until_settled();
         }
         _ => {}
     }
