@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use distlock::{LockError, LockManager};
-use testkit::{Cluster, Direction, FaultProxy, RedisServer, eventually};
+use testkit::{Barrier, Cluster, Direction, FaultProxy, RedisServer, eventually};
 
 /// The limit of any wait.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -128,10 +128,10 @@ fn a_deadlock_is_shown_while_it_lasts() {
     let server = RedisServer::start().unwrap();
     let proxy = FaultProxy::start(&server).unwrap();
     let [one, other] = [(); 2].map(|()| LockManager::connect(&proxy.url()).unwrap());
-    let met = std::sync::Barrier::new(2);
+    let met = Barrier::new(2);
     let takes = |locks: &LockManager, outer: &str, inner: &str| {
         let guard = locks.mutex(outer).acquire_blocking()?;
-        if met.wait().is_leader() {
+        if met.wait() {
             // The calls hear late of the deadlock, which ends it.
             proxy.delay(Direction::ToClient, Duration::from_millis(1_200));
         }

@@ -38,6 +38,7 @@
 //! On Linux, a server can have its own wall clock (`Builder::with_clock`, `RedisServer::clock`),
 //! and `Resources` counts threads and file descriptors of a process.
 
+mod barrier;
 #[cfg(target_os = "linux")]
 mod clock;
 mod cluster;
@@ -53,6 +54,7 @@ mod resources;
 mod sentinels;
 mod server;
 
+pub use barrier::Barrier;
 #[cfg(target_os = "linux")]
 pub use clock::ServerClock;
 pub use cluster::Cluster;

@@ -1,12 +1,11 @@
 //! Deadlocks: exactly one call fails, with all members of the cycle.
 
 use std::collections::BTreeSet;
-use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use distlock::{LockError, LockManager, distributed_lock};
-use testkit::Cluster;
+use testkit::{Barrier, Cluster};
 
 use crate::support::{LIMIT, connect, server, until_free, until_waiting};
 

@@ -2,12 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Barrier, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use distlock::{Fence, LockError, LockManager, SharedHold, distributed_lock};
-use testkit::{RedisServer, eventually};
+use testkit::{Barrier, RedisServer, eventually};
 
 use crate::support::{LIMIT, connect, inspect, scripts_run, server, until_free, until_waiting};
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use distlock::LockError;
+use testkit::Barrier;
 
 use crate::support::{connect, connect_with_ttl, server};
 
@@ -52,7 +53,7 @@ fn keys_of_a_deadlock_are_cut_and_escaped_too() {
     let locks = connect_with_ttl(&server, Duration::from_secs(5));
     let keys = [format!("a\n{}", "a".repeat(LONG)), format!("b\n{}", "b".repeat(LONG))];
     let [first, second] = &keys;
-    let met = std::sync::Barrier::new(2);
+    let met = Barrier::new(2);
     let take = |outer: &str, inner: &str| {
         let outer = locks.mutex(outer).acquire_blocking()?;
         met.wait();

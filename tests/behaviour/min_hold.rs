@@ -1,13 +1,13 @@
 //! Keys that stay taken after a release: `min_hold`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Barrier, Mutex};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use distlock::error::Busy;
 use distlock::{LockError, LockManager, distributed_lock};
-use testkit::eventually;
+use testkit::{Barrier, eventually};
 
 use crate::support::process::{Process, orders};
 use crate::support::{LIMIT, connect, inspect, server, until_waiting};

@@ -4,11 +4,10 @@
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::sync::Barrier;
 use std::time::Duration;
 
 use distlock::{LockError, LockManager, LockManagerBuilder, distributed_lock};
-use testkit::{RedisServer, eventually};
+use testkit::{Barrier, RedisServer, eventually};
 
 use crate::support::{LASTING, LIMIT, connect, contend, server};
 

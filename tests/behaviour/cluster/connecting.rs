@@ -1,11 +1,10 @@
 //! How the nodes of a cluster are found, and the rights that a user needs on them.
 
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use distlock::{Credentials, LockError, LockManager, LockManagerBuilder, distributed_lock};
-use testkit::{Cluster, RedisServer, ReservedPort, eventually};
+use testkit::{Barrier, Cluster, RedisServer, ReservedPort, eventually};
 
 use crate::support::{LIMIT, contend};
 

@@ -286,15 +286,19 @@ fn a_slot_that_never_rests_is_served_between_its_moves() {
             };
             scope.spawn(move || runtime.block_on(work));
         }
-        for _ in 0..MOVES {
-            let count = || pairs.iter().map(|pairs| pairs.load(Ordering::Relaxed));
-            let before: Vec<_> = count().collect();
-            all.reshard(&[slot], next(all.owner_of(slot)));
-            eventually(LIMIT, "each task has had its lock", || {
-                count().zip(&before).all(|(now, before)| now > *before)
-            });
-        }
+        let moved = scope.spawn(|| {
+            for _ in 0..MOVES {
+                let count = || pairs.iter().map(|pairs| pairs.load(Ordering::Relaxed));
+                let before: Vec<_> = count().collect();
+                all.reshard(&[slot], next(all.owner_of(slot)));
+                eventually(LIMIT, "each task has had its lock", || {
+                    count().zip(&before).all(|(now, before)| now > *before)
+                });
+            }
+        });
+        let moved = moved.join();
         over.store(true, Ordering::Relaxed);
+        moved.unwrap();
     });
     println!("{pairs:?} pairs in {:?}", begun.elapsed());
 }
