@@ -15,12 +15,15 @@ fn the_wait_of_one_thread_counts() {
 
 #[test]
 fn each_thread_is_counted() {
-    let ends = std::sync::Barrier::new(2);
-    let threads = || waits().unwrap().len();
-    thread::scope(|scope| {
-        let before = threads();
-        scope.spawn(|| ends.wait());
-        testkit::eventually(Duration::from_secs(10), "one more thread", || threads() > before);
-        ends.wait();
+    let this_thread = || {
+        let link = fs::read_link("/proc/thread-self").unwrap();
+        link.file_name().unwrap().to_string_lossy().into_owned()
+    };
+    let first = this_thread();
+    let second = thread::spawn(move || {
+        let waits = waits().unwrap();
+        assert!(waits.contains_key(&first), "{first} is not in {waits:?}");
+        assert!(waits.contains_key(&this_thread()), "{} is not in {waits:?}", this_thread());
     });
+    second.join().unwrap();
 }
