@@ -44,6 +44,7 @@ pub fn build(root: &Path) -> anyhow::Result<PathBuf> {
     run(Command::new(mdbook).arg("build").arg(&pages).arg("--dest-dir").arg(&html))?;
     let dead = dead_links(&html)?;
     ensure!(dead.is_empty(), "dead links in the book:\n{}", dead.join("\n"));
+    ensure!(has_index(&html)?, "the book has no index to search in");
     Ok(html)
 }
 
@@ -54,15 +55,18 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
 }
 
 /// The program, which is installed under target/ if it is not there. Without optimizations, as it
-/// runs for a second. Its own folder keeps it apart from what `cargo clean -p` removes.
+/// runs for a second. Its own folder keeps it apart from what `cargo clean -p` removes, and from an
+/// installation without the search.
 fn mdbook(target: &Path) -> anyhow::Result<PathBuf> {
-    let root = target.join(format!("mdbook-{MDBOOK}"));
+    let root = target.join(format!("mdbook-{MDBOOK}-search"));
     let program = root.join("bin").join(format!("mdbook{}", std::env::consts::EXE_SUFFIX));
     if !program.exists() {
         println!("installing mdBook {MDBOOK}");
         let mut install = Command::new("cargo");
-        install.args(["install", "--quiet", "--locked", "--no-default-features", "mdbook"]);
-        install.args(["--version", MDBOOK, "--root"]).arg(&root);
+        // Without what serves and watches a book, which takes longest to build.
+        install.args(["install", "--quiet", "--locked", "--no-default-features"]);
+        install.args(["--features", "search", "mdbook", "--version", MDBOOK]);
+        install.arg("--root").arg(&root);
         install.arg("--target-dir").arg(root.join("build"));
         install.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0");
         run(&mut install)?;
@@ -272,6 +276,17 @@ fn dead_links(html: &Path) -> anyhow::Result<Vec<String>> {
         }
     }
     Ok(dead)
+}
+
+/// Whether readers can search the book.
+fn has_index(html: &Path) -> anyhow::Result<bool> {
+    for entry in fs::read_dir(html)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("searchindex") {
+            return Ok(fs::read_to_string(entry.path())?.contains("concepts.html"));
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a page needs the link to be shown, as for a script, a style or an image.
