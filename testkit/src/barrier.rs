@@ -32,6 +32,7 @@ impl Barrier {
     /// # Panics
     ///
     /// If `threads` is zero.
+    #[must_use]
     pub fn new(threads: usize) -> Barrier {
         assert!(threads > 0, "a barrier without threads");
         Barrier { threads, arrived: AtomicUsize::new(0) }
@@ -49,7 +50,7 @@ impl Barrier {
         eventually(LIMIT, "all threads are at the barrier", || {
             self.arrived.load(Ordering::SeqCst) >= all
         });
-        before % self.threads == 0
+        before.is_multiple_of(self.threads)
     }
 }
 
