@@ -46,26 +46,67 @@ fn no_example_names_a_crate_that_users_do_not_depend_on() {
     );
 }
 
-/// The sources of the library.
+/// The sources of the library, with each text on one line.
 fn sources() -> String {
     let mut files = Vec::new();
     files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("lock-runtime/src"), &mut files);
     let texts = files.iter().map(|file| fs::read_to_string(file).expect("the file is text"));
-    texts.collect()
+    let lines: String = texts.collect();
+    let mut parts = lines.split("\\\n");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.trim_start())
+}
+
+/// The texts in the first column of the table in this section of a page of docs/.
+fn first_column(page: &str, section: &str) -> Vec<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    let page = fs::read_to_string(page).expect("the page is there");
+    let (_, section) = page.split_once(&format!("## {section}\n")).expect("it has that section");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let cells = rows.filter_map(|row| row.split(" | ").next());
+    let texts: Vec<_> =
+        cells.flat_map(|cell| cell.split('`').step_by(2).map(str::to_owned)).collect();
+    assert!(texts.len() > 5, "{texts:?}");
+    texts
 }
 
 #[test]
 fn the_log_lines_that_operators_are_shown_are_those_that_the_library_writes() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = fs::read_to_string(root.join("docs/operators.md")).expect("the page is there");
-    let (_, table) = page.split_once("## Log lines").expect("it has that section");
-    let (table, _) = table.split_once("\n## ").expect("another section follows");
-    let lines: Vec<_> = table.lines().filter_map(|line| line.strip_prefix("| `")).collect();
-    assert!(lines.len() > 5, "{lines:?}");
     let sources = sources();
-    for line in lines {
-        let (text, _) = line.split_once('`').expect("the text is closed");
-        assert!(sources.contains(text), "nothing says \"{text}\"");
+    for text in first_column("operators.md", "Log lines") {
+        assert!(sources.contains(&text), "nothing says \"{text}\"");
+    }
+}
+
+#[test]
+fn the_error_texts_of_the_runbook_are_those_of_the_library() {
+    let errors = Path::new(env!("CARGO_MANIFEST_DIR")).join("lock-runtime/snapshots/errors.txt");
+    let errors = fs::read_to_string(errors).expect("the snapshot is there");
+    let (sources, texts) = (sources(), first_column("operations.md", "Errors by their text"));
+    for text in &texts {
+        assert!(errors.contains(text) || sources.contains(text), "no error says \"{text}\"");
+    }
+    for error in errors.lines() {
+        let (_, error) = error.split_once(": ").expect("a case has a name");
+        assert!(texts.iter().any(|text| error.contains(text)), "not in the runbook: {error}");
+    }
+}
+
+#[test]
+fn every_example_of_a_page_is_compiled() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let included = fs::read_to_string(root.join("tests/compat/book/src/lib.rs"));
+    let included = included.expect("the crate is there");
+    // The first is the page of the attribute; the second is compared with the compiler's output.
+    let elsewhere = ["docs/attribute.md", "docs/expansion.md"];
+    for page in pages() {
+        let name = page.strip_prefix(root).expect("it is below").display().to_string();
+        let text = fs::read_to_string(&page).expect("the page is text");
+        let mut examples = text.lines().filter(|line| line.trim_start().starts_with("```rust"));
+        let is_compiled = elsewhere.contains(&&*name) || included.contains(&format!("/{name}\""));
+        let left_out = examples.find(|line| !is_compiled || line.contains("ignore"));
+        assert!(left_out.is_none(), "{name}: {left_out:?} is not compiled");
     }
 }
 
