@@ -26,18 +26,23 @@
 //! ```
 //!
 //! Without [`init`], the server is the URL in `DISTLOCK_URL` or `REDIS_URL`. There is no default.
-//! `memory://` is an in-process server for tests.
+//! [`LockManagerBuilder::url`] lists the URLs: of one server, of Sentinels, of a cluster, and
+//! `memory://`, an in-process server for tests.
 //!
 //! # Overview
 //!
 //! - [`macro@distributed_lock`] annotates sync and async functions and methods. Its page lists all
 //!   options.
-//! - [`LockManager`] is the connection to a server. [`LockManager::mutex`] requests a lock without
-//!   the attribute and returns a [`LockGuard`].
+//! - [`macro@distributed_locks`] sets options for all functions of an `impl`, a trait or a module.
+//! - [`LockManager`] is the connection to a server or a cluster. [`LockManager::mutex`] requests a
+//!   lock without the attribute and returns a [`LockGuard`].
 //! - [`Hold`] is the handle of a held lock: key, [`Fence`], validity, loss and sharing. [`current`]
 //!   returns the innermost one.
 //! - [`LockError`] has one variant for each case that a caller handles differently.
 //! - [`FenceGate`] rejects writes with a stale fencing token.
+//! - [`LockManager::inspect`] and [`list`](LockManager::list) show who holds locks and who waits,
+//!   [`status`](LockManager::status) whether locks can be had at present, for a readiness probe.
+//!   [`force_release`](LockManager::force_release) releases a lock in place of its holder.
 //!
 //! # Re-entrancy
 //!
@@ -96,14 +101,25 @@
 //! grant in flight is released. A dropped section releases its lock after the values of its body
 //! have been dropped.
 //!
+//! # Logs and traces
+//!
+//! All events and spans of [`tracing`](https://docs.rs/tracing) have the target `distlock`. Losses,
+//! long waits and a server that is down are events of the level `WARN`. Each wait is a span
+//! `distlock.wait`, and each hold a span `distlock.hold`, which is current while the body runs.
+//! Both are of the level `DEBUG`, and have the key, the fencing token and the outcome.
+//!
 //! # Features
 //!
+//! None is on by default.
+//!
+//! - `metrics`: counters, gauges and histograms for the recorder of the
+//!   [`metrics`](https://docs.rs/metrics) facade. `docs/metrics.md` in the repository lists them.
 //! - `tls-rustls`: `rediss://` URLs. It includes rustls with ring and trusts the system's
 //!   certificates. `LockManagerBuilder::ca_certificate` and `client_certificate` set others.
 //! - `redis`: `LockManagerBuilder::client`, which takes the address and the credentials from a
 //!   client of the `redis` crate.
-//! - `serde`: `Serialize` and `Deserialize` for [`Fence`], [`Inspection`], [`Holder`],
-//!   [`Waiter`], [`NestedWait`] and [`GrantPause`].
+//! - `serde`: `Serialize` and `Deserialize` for [`Fence`], [`Inspection`], [`ManagerStatus`] and
+//!   the types of their fields.
 //! - `test-util`: the module `testing`, which creates each [`LockError`] and injects faults into a
 //!   `memory://` server.
 

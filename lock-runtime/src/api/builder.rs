@@ -114,7 +114,8 @@ impl Default for LockManagerBuilder {
 
 impl LockManagerBuilder {
     /// Sets the URL of the server: `redis://user:password@host:port/database`, `rediss://` with the
-    /// feature `tls-rustls`, `unix:///path`, or `memory://name`. No default.
+    /// feature `tls-rustls`, `unix:///path`, or one of the following. The port is 6379 if there is
+    /// none. No default.
     ///
     /// `redis-sentinel://user:password@host:port,host:port/name/database` asks Sentinels for the
     /// primary that they call `name`, and follows it after a failover. User, password and database
@@ -428,8 +429,8 @@ impl LockManagerBuilder {
     /// Sets whether to log a warning, once, if two locks are taken inside each other in both
     /// orders. Locks are identified by the key templates of the annotated functions. Default:
     /// `true` in debug builds.
-    pub fn warn_lock_order(mut self, lint: bool) -> Self {
-        self.warn_lock_order = lint;
+    pub fn warn_lock_order(mut self, warn: bool) -> Self {
+        self.warn_lock_order = warn;
         self
     }
 
@@ -555,8 +556,8 @@ impl LockManagerBuilder {
     ///
     /// # Errors
     ///
-    /// [`LockError::Config`] if no server is set, the URL is invalid, a duration is out of range,
-    /// or the manager's thread cannot be started.
+    /// [`LockError::Config`] if no server is set, the URL or the prefix is invalid, a certificate
+    /// cannot be read, a duration is out of range, or the manager's thread cannot be started.
     pub fn build(mut self) -> Result<LockManager, LockError> {
         let ttl = self.options.ttl.unwrap_or(DEFAULT_TTL);
         check_ttl(ttl)?;

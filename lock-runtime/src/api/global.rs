@@ -161,8 +161,7 @@ pub fn with_manager<R>(manager: &LockManager, body: impl FnOnce() -> R) -> R {
 ///
 /// # Cancel safety
 ///
-/// As cancel safe as the inner future. It is dropped with `manager` in effect, wherever that
-/// happens.
+/// As cancel safe as the inner future, which is dropped with `manager` in effect.
 pub fn with_manager_async<F: Future>(
     manager: &LockManager,
     future: F,

@@ -149,6 +149,21 @@ impl Hold {
     /// the work, for example by `select!`. An annotated async function need not watch this: its
     /// body is cancelled at the next `.await` after a loss, unless `on_lost = finish` is set.
     ///
+    /// ```
+    /// # use distlock_runtime as distlock;
+    /// use distlock::LockManager;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let locks = LockManager::connect("memory://")?;
+    /// let guard = locks.mutex("import").acquire().await?;
+    /// let lost = guard.hold().lost();
+    /// let watch = tokio::spawn(async move { eprintln!("stop: {}", lost.await) });
+    /// // The work, which ends early when the task says so.
+    /// watch.abort();
+    /// guard.release().await
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe. A loss is reported by the next call of `lost`, too.
@@ -384,6 +399,21 @@ impl LockGuard {
     }
 
     /// Runs a future as the owner of the hold. Calls of the same key inside it re-enter.
+    ///
+    /// ```
+    /// # use distlock_runtime as distlock;
+    /// use distlock::{LockError, LockManager};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let locks = LockManager::connect("memory://")?;
+    /// let guard = locks.mutex("stock").acquire().await?;
+    /// let nested = guard.scope(async {
+    ///     locks.mutex("stock").acquire().await.map(|inner| inner.fence())
+    /// });
+    /// assert_eq!(nested.await??, guard.fence());
+    /// # Ok::<(), LockError>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///

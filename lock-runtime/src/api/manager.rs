@@ -23,12 +23,14 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 
 /// The locks of one server or cluster.
 ///
-/// A manager owns one connection and one background thread, in a cluster one of each for each node
-/// that has slots and two more threads. Callers send their requests and read
-/// the replies themselves, on their own thread or in the reactor of their tokio runtime; the
-/// background thread renews holds and connects again. Cloning is cheap, and clones share both. They
-/// exist until [`shutdown`](Self::shutdown), or until the last clone and the last hold have been
-/// dropped.
+/// A manager owns one connection and one background thread. In a cluster it owns one of each for
+/// each node that has slots, and two more threads. With Sentinels it owns one more of each for each
+/// Sentinel, and with [`replicas`](LockRequest::replicas) a second one of each for each server.
+///
+/// Callers send their requests and read the replies themselves, on their own thread or in the
+/// reactor of their tokio runtime. The background thread renews holds. Another one connects, and
+/// ends when the connection is made. Cloning is cheap, and clones share all of this. It exists
+/// until [`shutdown`](Self::shutdown), or until the last clone and the last hold have been dropped.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -61,11 +63,11 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 /// # Fork
 ///
 /// A child process has neither the background thread nor the locks of its parent, and never uses
-/// the parent's connection. Create the manager after
-/// the fork: in a daemon after it has detached, in each worker of a prefork server. In the child,
-/// every call of a manager from before the fork fails with [`LockError::Closed`] at once, guards
-/// release nothing, and [`init`](crate::init) accepts another global manager. As with any fork of a
-/// multi-threaded program, fork while no thread is inside a call of this crate.
+/// the parent's connection. Create the manager after the fork: in a daemon after it has detached,
+/// in each worker of a prefork server. In the child, every call of a manager from before the fork
+/// fails with [`LockError::Closed`] at once, guards release nothing, and [`init`](crate::init)
+/// accepts another global manager. As with any fork of a multi-threaded program, fork while no
+/// thread is inside a call of this crate.
 #[derive(Clone)]
 pub struct LockManager {
     core: Arc<ManagerCore>,

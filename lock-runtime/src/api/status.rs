@@ -56,8 +56,8 @@ pub struct NodeStatus {
     /// Its address, without credentials. With Sentinels, that of the primary while it is connected.
     pub address: String,
     /// For how long there has been no connection: since the manager was created if there has been
-    /// none. `None` while there is one. A server that stops to answer counts as connected until the
-    /// reply timeout.
+    /// none. `None` while there is one. A server that stops answering counts as connected until the
+    /// reply timeout, 2 s.
     #[cfg_attr(
         feature = "serde",
         serde(
@@ -247,8 +247,9 @@ impl StatusWatch {
         block_on(self.next())
     }
 
-    /// Waits until the status is another one than this returned last, and returns it; the first
-    /// call returns the present one at once. `None` once the manager was shut down or dropped.
+    /// Waits until the status differs from the one that this returned last, and returns it. The
+    /// first call returns the present one at once. `None` once the manager was shut down or
+    /// dropped.
     ///
     /// # Cancel safety
     ///

@@ -15,8 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// harm when it continues (Kleppmann, "How to do distributed locking", 2016). A re-entrant call has
 /// the token of the hold that it re-enters.
 ///
-/// Tokens are drawn from one counter per server, which starts at the server's clock in
-/// microseconds. They therefore increase across a restart without data, too, up to clock skew.
+/// Tokens are drawn from one counter per prefix, in a cluster one per slot, which starts at the
+/// server's clock in microseconds. They therefore increase across a restart without data, too, up
+/// to clock skew.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
