@@ -74,9 +74,11 @@ pub enum LockError {
 pub struct Busy {
     /// The key.
     pub key: Box<str>,
-    /// The holder, if known.
+    /// The holder, if known, as of the last reply of the server to this request: when it was
+    /// queued, and again after 10, 20, 40 s and so on. Another one may have the lock by now, which
+    /// [`inspect`](crate::LockManager::inspect) shows.
     pub holder: Option<Holder>,
-    /// How many requests were ahead of this one in the queue.
+    /// How many requests were ahead of this one in the queue, as of the same reply.
     pub ahead: u64,
     /// How long the request waited.
     pub waited: Duration,
