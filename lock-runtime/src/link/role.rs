@@ -31,11 +31,14 @@ pub(crate) const GRACE: Duration = Duration::from_millis(4);
 /// How long a waiting thread lets a task read.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(1);
 
+/// How much longer the code of a party takes without optimizations.
+const SLOWDOWN: u32 = if cfg!(debug_assertions) { 4 } else { 1 };
+
 /// How long a batch waits for each of the parties that a pass has woken.
-const BURST: Duration = Duration::from_micros(20);
+const BURST: Duration = Duration::from_micros(20).saturating_mul(SLOWDOWN);
 
 /// How long it waits for all of them. A renewal may be in it.
-const LONGEST_BURST: Duration = Duration::from_millis(2);
+const LONGEST_BURST: Duration = Duration::from_millis(2).saturating_mul(SLOWDOWN);
 
 /// With more waiting threads than this the keeper reads.
 const FEW: usize = 2;
