@@ -66,7 +66,7 @@ fn nor_one_for_several_keys() {
     ours.mutex("unpolled:a").acquire_blocking().unwrap().release_blocking().unwrap();
     let asking = ours.mutex_many(["unpolled:a", "unpolled:b"]);
     // On a busy machine the answer may be there before the first poll ends.
-    let mut waiting = loop {
+    let waiting = loop {
         let mut asked = Box::pin(asking.acquire());
         if poll_once(asked.as_mut()).is_pending() {
             break asked;
