@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use distlock::error::DeadlockKind;
 use distlock::{LockError, LockManager, distributed_lock};
+use futures::executor::block_on;
 use testkit::{Barrier, Cluster};
 
 use crate::support::{LIMIT, connect, server, until_free, until_waiting};
@@ -106,13 +108,13 @@ async fn in_a_cluster_with_keys_on_several_nodes() {
     for [first, second] in [["shared", "elsewhere"], ["family", "toy"], ["works", "held"]] {
         assert_ne!(node(&first), node(&second), "{first} and {second}");
     }
-    let connect = || LockManager::connect(&cluster.url()).expect("the url is well formed");
-    let (one, other) = (connect(), connect());
+    let (one, other) = (patient(&cluster.url()), patient(&cluster.url()));
     tokio::task::block_in_place(|| {
         in_opposite_orders(&one, &other);
         in_opposite_orders(&one, &one);
         three_calls(&one, &other);
         wait_that_ends_in_time(&one, &other);
+        each_hold_counts(&one, &other);
     });
     with_a_share(&one, &other).await;
     between_siblings(&one).await;
@@ -126,6 +128,75 @@ async fn in_a_cluster_with_keys_on_several_nodes() {
 fn without_a_server() {
     let locks = LockManager::connect("memory://deadlock").unwrap();
     assert_deadlock(&circle(&[&locks, &locks]).1, 2);
+}
+
+/// A manager whose calls fail where a deadlock is not found.
+fn patient(url: &str) -> LockManager {
+    LockManager::builder().url(url).wait(LIMIT).build().expect("the url is well formed")
+}
+
+#[test]
+fn a_wait_counts_for_each_hold_that_is_entered_around_it() {
+    let server = server();
+    each_hold_counts(&patient(&server.url()), &patient(&server.url()));
+    each_hold_counts(&patient("memory://entered"), &patient("memory://entered"));
+}
+
+fn each_hold_counts(one: &LockManager, other: &LockManager) {
+    let [first, second, third] = KEYS;
+    let acquire = |key: &str| one.mutex(key).acquire_blocking().unwrap();
+    let beside = || (acquire(first), acquire(second));
+    assert_cycle(other, |met| {
+        let (outer, inner) = beside();
+        met.wait();
+        outer.enter(|| inner.enter(|| inside(one, third)))
+    });
+    assert_cycle(other, |met| {
+        let (outer, inner) = beside();
+        met.wait();
+        block_on(outer.scope(inner.scope(takes(one, third))))??
+    });
+    assert_cycle(other, |met| {
+        let (outer, inner) = beside();
+        let share = inner.hold().share()?;
+        met.wait();
+        outer.enter(|| share.run(|| inside(one, third)))
+    });
+    assert_cycle(other, |met| {
+        let both = one.mutex_many([first, second]).acquire_blocking().unwrap();
+        met.wait();
+        both.enter(|| inside(one, third))
+    });
+    let (outer, inner) = beside();
+    let waits_for_itself = [
+        outer.enter(|| inner.enter(|| inside(one, first))),
+        block_on(outer.scope(inner.scope(takes(one, first)))).unwrap().unwrap(),
+    ];
+    let [Err(LockError::Deadlock(blocks)), Err(LockError::Deadlock(cycle))] = &waits_for_itself
+    else {
+        panic!("{waits_for_itself:?}")
+    };
+    assert!(matches!(blocks.kind, DeadlockKind::BlocksHolder { .. }), "{blocks}");
+    assert_eq!((&cycle.kind, cycle.cycle.len()), (&DeadlockKind::Cycle, 1), "{cycle}");
+}
+
+/// `call` waits for the third key inside of the first. Another call has that, and waits for the
+/// first.
+fn assert_cycle(other: &LockManager, call: impl FnOnce(&Barrier) -> Result<(), LockError> + Send) {
+    let [first, _, third] = KEYS;
+    let met = &Barrier::new(2);
+    let outcomes = thread::scope(|scope| {
+        let calls = [
+            scope.spawn(|| call(met)),
+            scope.spawn(|| outside(other, third, first, met).map(drop)),
+        ];
+        calls.map(|call| call.join().unwrap())
+    });
+    let errors: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    let [LockError::Deadlock(deadlock)] = &errors[..] else { panic!("{errors:?}") };
+    let waited_for: BTreeSet<_> = deadlock.cycle.iter().map(|call| &*call.waits_for).collect();
+    assert_eq!(waited_for, BTreeSet::from([first, third]));
+    assert_eq!(deadlock.cycle.len(), 2, "{deadlock}");
 }
 
 #[distributed_lock("shared", manager = locks)]

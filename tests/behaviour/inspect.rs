@@ -211,10 +211,11 @@ fn what_a_holder_waits_for_is_seen_in_each_of_its_holds() {
         let nested = |key: &str| inspect(&locks, key).nested_waits;
         thread::scope(|scope| {
             let waiter = scope.spawn(|| {
-                let outer = others.mutex("outer").acquire_blocking()?;
+                let acquire = |key: &str| others.mutex(key).acquire_blocking();
+                let (outer, beside) = (acquire("outer")?, acquire("beside")?);
                 outer.enter(|| {
-                    let inner = others.mutex("inner").acquire_blocking()?;
-                    inner.enter(|| others.mutex("wanted").acquire_blocking()).map(drop)
+                    let inner = acquire("inner")?;
+                    inner.enter(|| beside.enter(|| acquire("wanted"))).map(drop)
                 })
             });
             eventually(LIMIT, "it is seen", || !nested("inner").is_empty());
@@ -222,7 +223,9 @@ fn what_a_holder_waits_for_is_seen_in_each_of_its_holds() {
             assert_eq!(seen.key, "wanted");
             assert!(seen.function.contains("inspect.rs:"), "{seen:?}");
             assert!(seen.since <= SystemTime::now());
-            assert_eq!(nested("outer"), std::slice::from_ref(seen), "it is inside both");
+            for around in ["outer", "beside"] {
+                assert_eq!(nested(around), std::slice::from_ref(seen), "it is inside all");
+            }
             assert_eq!(nested("wanted"), []);
             guard.release_blocking().unwrap();
             waiter.join().unwrap().unwrap();

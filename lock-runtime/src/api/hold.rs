@@ -12,9 +12,7 @@ use crate::acquire::{release, release_and_wait};
 use crate::error::LockError;
 use crate::link::wait::block_on;
 use crate::local::lease::{Lease, LeaseRef, LossWatchSlot};
-use crate::owner::context::{
-    ContextGuard, InContext, current as current_frame, frame_for_current_task,
-};
+use crate::owner::context::{ContextGuard, InContext, current as current_frame, frame_of_share};
 use crate::owner::frame::Frame;
 use crate::owner::section::{OnLoss, OwnerScope, Section};
 use crate::protocol::request::Loss;
@@ -392,13 +390,36 @@ impl LockGuard {
     }
 
     /// Runs a closure as the owner of the hold. Calls of the same key inside it re-enter.
+    ///
+    /// A guard that was acquired beside this one may be entered inside. Waits there count as waits
+    /// inside both holds when deadlocks are detected, but only calls of the inner guard's key
+    /// re-enter: one of this guard's key would wait for itself, and fails with
+    /// [`LockError::Deadlock`]. Acquire the second lock inside the first, or both with
+    /// [`mutex_many`](crate::LockManager::mutex_many).
+    ///
+    /// ```
+    /// # use distlock_runtime as distlock;
+    /// use distlock::{LockError, LockManager};
+    ///
+    /// let locks = LockManager::connect("memory://")?;
+    /// let stock = || locks.mutex("stock").acquire_blocking();
+    /// let (outer, inner) = (stock()?, locks.mutex("till").acquire_blocking()?);
+    /// assert!(matches!(outer.enter(|| inner.enter(stock)), Err(LockError::Deadlock(_))));
+    ///
+    /// outer.enter(|| {
+    ///     let nested = locks.mutex("shelf").acquire_blocking()?;
+    ///     nested.enter(stock).map(drop) // re-enters
+    /// })?;
+    /// # Ok::<(), LockError>(())
+    /// ```
     pub fn enter<R>(&self, body: impl FnOnce() -> R) -> R {
-        let mut frame = Some(frame_for_current_task(self.section.frame()));
+        let mut frame = Some(self.section.frame_here());
         let _guard = ContextGuard::enter(&mut frame);
         body()
     }
 
-    /// Runs a future as the owner of the hold. Calls of the same key inside it re-enter.
+    /// Runs a future as the owner of the hold. Calls of the same key inside it re-enter. A guard
+    /// that was acquired beside this one is entered inside it as with [`enter`](Self::enter).
     ///
     /// ```
     /// # use distlock_runtime as distlock;
@@ -425,7 +446,7 @@ impl LockGuard {
     /// As cancel safe as the inner future, which is dropped inside the hold. The guard keeps the
     /// lock.
     pub async fn scope<F: Future>(&self, future: F) -> Result<F::Output, LockError> {
-        let frame = Some(frame_for_current_task(self.section.frame()));
+        let frame = Some(self.section.frame_here());
         let scope = OwnerScope::new(frame, self.section.cancel_on_loss());
         InContext::new(scope, future).await.map_err(|loss| self.lost(*loss))
     }
@@ -508,7 +529,7 @@ impl SharedHold {
 
     /// Runs a closure inside the hold, on this thread.
     pub fn run<R>(&self, body: impl FnOnce() -> R) -> R {
-        let mut frame = Some(frame_for_current_task(&self.hold.frame));
+        let mut frame = Some(frame_of_share(&self.hold.frame));
         let _guard = ContextGuard::enter(&mut frame);
         body()
     }
@@ -523,7 +544,7 @@ impl SharedHold {
     /// As cancel safe as the inner future, which is dropped inside the hold. The share is dropped
     /// after it.
     pub async fn scope<F: Future>(self, future: F) -> F::Output {
-        let frame = Some(frame_for_current_task(&self.hold.frame));
+        let frame = Some(frame_of_share(&self.hold.frame));
         let scope = OwnerScope::new(frame, OnLoss::Ignore);
         match InContext::new(scope, future).await {
             Ok(output) => output,

@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use crate::local::lease::Lease;
-use crate::owner::frame::{Frame, FrameKind, ManagerId};
+use crate::owner::frame::{Frame, ManagerId};
 use crate::protocol::request::Loss;
 use crate::types::environment::{TaskId, current_task, thread_local};
 use crate::user_code::spans::EnteredSpan;
@@ -75,7 +75,7 @@ impl ThreadContext {
     fn make_frames(&self, mut frame: Arc<Frame>) -> Arc<Frame> {
         for level in 0..self.frameless.take() {
             // The outermost section has locked the first. Nobody else knows the others.
-            let locked = level == 0 || frame.siblings.try_lock();
+            let locked = level == 0 || frame.siblings().try_lock();
             debug_assert!(locked, "a new frame has no other child");
             frame = frame.reentrant_child(&frame);
         }
@@ -101,7 +101,7 @@ impl ThreadContext {
             frame.is_section_of(manager, key)
                 && self.task.get() == current_task()
                 && frame.lease.reported_loss().is_none()
-                && (outer > 0 || frame.siblings.try_lock())
+                && (outer > 0 || frame.siblings().try_lock())
         };
         let begins = self.peek(may_begin) == Some(true);
         if begins {
@@ -117,7 +117,7 @@ impl ThreadContext {
         let sections = self.frameless.get();
         let ends = match sections {
             0 => false,
-            1 => self.peek(|frame| frame.siblings.unlock_uncontended()) == Some(true),
+            1 => self.peek(|frame| frame.siblings().unlock_uncontended()) == Some(true),
             _ => true,
         };
         if ends {
@@ -181,14 +181,17 @@ pub(super) fn with_context<R>(with: impl FnOnce(&ThreadContext) -> R) -> Option<
     CONTEXT.try_with(with).ok()
 }
 
-/// The frame for code that runs here under the lease of `frame`: the frame itself, if that code is
-/// called by its section or in the same place as it.
-pub(crate) fn frame_for_current_task(frame: &Arc<Frame>) -> Arc<Frame> {
-    let in_place = match &current() {
-        Some(here) => frame.continues(here),
-        None => frame.parent.is_none(),
-    };
-    if in_place { Arc::clone(frame) } else { frame.child(frame, FrameKind::Shared) }
+/// The frame for code that runs here with a share of the lease of `frame`: the frame itself, if
+/// that code is called by its section, or in the place where the lease was acquired.
+pub(crate) fn frame_of_share(frame: &Arc<Frame>) -> Arc<Frame> {
+    let here = current();
+    // A share keeps no re-entrant section.
+    let in_place = !frame.is_reentrant() && frame.is_directly_in(here.as_ref());
+    if in_place || here.as_ref().is_some_and(|here| Arc::ptr_eq(here, frame)) {
+        Arc::clone(frame)
+    } else {
+        frame.elsewhere(here, false)
+    }
 }
 
 /// The first frame on this thread's stack that `matches`, including suspended ones. Its code

@@ -4,6 +4,7 @@
 mod tests;
 
 use std::future::poll_fn;
+use std::iter::successors;
 use std::pin::pin;
 use std::sync::{Arc, LazyLock};
 
@@ -29,37 +30,81 @@ pub struct Frame {
     /// Where the lease was acquired.
     pub call_site: CallSite,
     pub(super) kind: FrameKind,
-    /// Locked by the child section of the same key that runs.
-    pub(super) siblings: SiblingMutex,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A section has a mutex, which the child section of the same key locks that runs.
+#[derive(Debug)]
 pub(super) enum FrameKind {
     /// The lease was acquired for this section.
-    Outermost,
+    Outermost(SiblingMutex),
     /// The section re-entered the lease of an ancestor and holds its sibling mutex.
-    Reentrant,
-    /// Another task or thread was given its parent's lease. The sections around that one do not
-    /// wait for this code.
-    Shared,
+    Reentrant(SiblingMutex),
+    /// Code in another place than its parent's section runs under its parent's lease: inside of a
+    /// guard, or with a share. The sections around the parent do not wait for this code.
+    Elsewhere {
+        /// What this code runs inside of.
+        around: Option<Arc<Frame>>,
+        /// Whether the parent's section does not end before this code: a guard keeps it. A share
+        /// keeps only the lease.
+        keeps_section: bool,
+    },
 }
 
 impl Frame {
     /// A frame nested in `self` with the lease of `ancestor`.
     #[inline]
-    pub(super) fn child(self: &Arc<Self>, ancestor: &Self, kind: FrameKind) -> Arc<Self> {
+    fn child(self: &Arc<Self>, ancestor: &Self, kind: FrameKind) -> Arc<Self> {
         Arc::new(Self {
             parent: Some(Arc::clone(self)),
             manager: ancestor.manager,
             lease: Arc::clone(&ancestor.lease),
             call_site: ancestor.call_site,
             kind,
-            siblings: SiblingMutex::default(),
         })
     }
 
-    pub(super) fn is_reentrant(&self) -> bool {
-        self.kind == FrameKind::Reentrant
+    /// A frame for code inside of `around` that runs under the lease of `self`.
+    pub(super) fn elsewhere(
+        self: &Arc<Self>,
+        around: Option<Arc<Self>>,
+        keeps_section: bool,
+    ) -> Arc<Self> {
+        self.child(self, FrameKind::Elsewhere { around, keeps_section })
+    }
+
+    pub(super) const fn is_section(&self) -> bool {
+        !matches!(self.kind, FrameKind::Elsewhere { .. })
+    }
+
+    pub(super) const fn is_reentrant(&self) -> bool {
+        matches!(self.kind, FrameKind::Reentrant(_))
+    }
+
+    /// The mutex of the sections that re-enter this one.
+    #[inline]
+    pub(super) fn siblings(&self) -> &SiblingMutex {
+        match &self.kind {
+            FrameKind::Outermost(siblings) | FrameKind::Reentrant(siblings) => siblings,
+            FrameKind::Elsewhere { .. } => unreachable!("what is re-entered is a section"),
+        }
+    }
+
+    /// The frame that the code in this one runs directly inside of.
+    pub(super) fn around(&self) -> Option<&Arc<Self>> {
+        match &self.kind {
+            FrameKind::Outermost(_) | FrameKind::Reentrant(_) => self.parent.as_ref(),
+            FrameKind::Elsewhere { around, .. } => around.as_ref(),
+        }
+    }
+
+    /// Whether its code runs directly inside of `here`, or of nothing.
+    pub(super) fn is_directly_in(&self, here: Option<&Arc<Self>>) -> bool {
+        self.around().map(Arc::as_ptr) == here.map(Arc::as_ptr)
+    }
+
+    /// This frame and all that its code runs inside of.
+    fn all_around(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
+        successors(Some(self), |frame| frame.around())
     }
 
     /// Whether it is `around` itself, or directly inside of it.
@@ -70,27 +115,27 @@ impl Frame {
 
     /// This frame and those around it.
     pub(super) fn ancestors(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
-        std::iter::successors(Some(self), |frame| frame.parent.as_ref())
+        successors(Some(self), |frame| frame.parent.as_ref())
     }
 
-    /// The sections among them. A shared frame is part of the section that shared it.
+    /// The sections among them. Code elsewhere is part of its parent's section.
     fn sections(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
-        self.ancestors().filter(|frame| frame.kind != FrameKind::Shared)
+        self.ancestors().filter(|frame| frame.is_section())
     }
 
     /// Whether a section of this key that is called here re-enters this frame's lease, and not that
     /// of a frame around it.
     #[inline]
     pub(super) fn is_section_of(&self, manager: ManagerId, key: &str) -> bool {
-        self.kind != FrameKind::Shared && self.holds(manager, key)
+        self.is_section() && self.holds(manager, key)
     }
 
     /// The frame of a section nested in `self`, which re-enters the lease of `ancestor` and has
     /// locked its sibling mutex.
     #[inline]
     pub(super) fn reentrant_child(self: &Arc<Self>, ancestor: &Self) -> Arc<Self> {
-        let frame = self.child(ancestor, FrameKind::Reentrant);
-        ancestor.siblings.set_holder(Arc::as_ptr(&frame).addr());
+        let frame = self.child(ancestor, FrameKind::Reentrant(SiblingMutex::default()));
+        ancestor.siblings().set_holder(Arc::as_ptr(&frame).addr());
         frame
     }
 
@@ -126,9 +171,14 @@ impl Frame {
         self.is_reentrant() && self.reentered().is_some_and(|frame| Arc::ptr_eq(frame, ancestor))
     }
 
-    /// The locks around the code in this frame: the call site and the key of each.
+    /// The locks around the code in this frame: the call site and the key of each. Also those that
+    /// were around the place where one of them was acquired, if it was entered elsewhere.
     pub fn held_locks(self: &Arc<Self>) -> impl Iterator<Item = (CallSite, &str)> {
-        let held = self.ancestors().filter(|frame| frame.kind == FrameKind::Outermost);
+        let held = self.all_around().flat_map(|frame| {
+            let length = if frame.is_section() { 1 } else { usize::MAX };
+            frame.ancestors().take(length)
+        });
+        let held = held.filter(|frame| matches!(frame.kind, FrameKind::Outermost(_)));
         held.map(|frame| (frame.call_site, frame.lease.key()))
     }
 
@@ -136,21 +186,32 @@ impl Frame {
     /// detection compares them with those that others wait for.
     pub fn blocked_sections(self: &Arc<Self>) -> Vec<RequestId> {
         let mut sections = Vec::new();
-        for frame in self.ancestors().filter(|frame| !frame.lease.is_released()) {
-            sections.push(match frame.kind {
-                FrameKind::Outermost | FrameKind::Shared => frame.lease.request_id(),
-                FrameKind::Reentrant => reentrant_section_id(Arc::as_ptr(frame).addr()),
-            });
-            if frame.kind == FrameKind::Shared {
-                break;
+        for frame in self.all_around().filter(|frame| !frame.lease.is_released()) {
+            let section = match frame.kind {
+                FrameKind::Outermost(_) | FrameKind::Reentrant(_) => Some(frame),
+                FrameKind::Elsewhere { keeps_section, .. } => {
+                    frame.parent.as_ref().filter(|_| keeps_section)
+                }
+            };
+            let reentrant = section.filter(|section| section.is_reentrant());
+            sections.extend(reentrant.map(|frame| reentrant_section_id(Arc::as_ptr(frame).addr())));
+            if !frame.is_reentrant() {
+                sections.push(frame.lease.request_id());
             }
         }
         sections
     }
 
+    fn take_around(&mut self) -> Option<Arc<Self>> {
+        match &mut self.kind {
+            FrameKind::Outermost(_) | FrameKind::Reentrant(_) => None,
+            FrameKind::Elsewhere { around, .. } => around.take(),
+        }
+    }
+
     /// The id of the child section that holds the sibling mutex, if one does.
     pub fn running_child(&self) -> Option<RequestId> {
-        self.siblings.holder().map(reentrant_section_id)
+        self.siblings().holder().map(reentrant_section_id)
     }
 }
 
@@ -164,8 +225,16 @@ impl Drop for Frame {
     /// Iteratively: the compiler's drop glue would recurse once per level.
     fn drop(&mut self) {
         let mut next = self.parent.take();
-        while let Some(mut frame) = next.and_then(Arc::into_inner) {
-            next = frame.parent.take();
+        let mut others = Vec::from_iter(self.take_around());
+        loop {
+            while let Some(mut frame) = next.and_then(Arc::into_inner) {
+                next = frame.parent.take();
+                others.extend(frame.take_around());
+            }
+            match others.pop() {
+                None => break,
+                other => next = other,
+            }
         }
     }
 }

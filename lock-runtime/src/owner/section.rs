@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::local::lease::{Answer, Lease, LeaseRef, LossWatchSlot};
-use crate::owner::context::{BodyContext, ContextGuard, ErasedFuture};
+use crate::owner::context::{BodyContext, ContextGuard, ErasedFuture, current};
 use crate::owner::frame::{Frame, FrameKind, ManagerId, SiblingMutex};
 use crate::protocol::request::{Loss, ReleaseOutcome};
 use crate::types::fence::Fence;
@@ -37,8 +37,7 @@ impl Section {
             manager,
             lease,
             call_site,
-            kind: FrameKind::Outermost,
-            siblings: SiblingMutex::default(),
+            kind: FrameKind::Outermost(SiblingMutex::default()),
         };
         Self { frame: Some(Arc::new(frame)), keys: 1 }
     }
@@ -46,12 +45,12 @@ impl Section {
     /// A section within `here` that re-enters the lease of `ancestor`. `None` while a sibling runs.
     #[inline]
     pub fn try_reenter(here: &Arc<Frame>, ancestor: &Arc<Frame>) -> Option<Self> {
-        if ancestor.siblings.try_lock() { Self::reenter_locked(here, ancestor) } else { None }
+        if ancestor.siblings().try_lock() { Self::reenter_locked(here, ancestor) } else { None }
     }
 
     /// The same, after the siblings that asked before. `None` if the lease has ended by then.
     pub async fn reenter(here: Arc<Frame>, ancestor: Arc<Frame>) -> Option<Self> {
-        ancestor.siblings.lock().await;
+        ancestor.siblings().lock().await;
         Self::reenter_locked(&here, &ancestor)
     }
 
@@ -59,7 +58,7 @@ impl Section {
     #[inline]
     fn reenter_locked(here: &Arc<Frame>, ancestor: &Arc<Frame>) -> Option<Self> {
         if !ancestor.lease.add_ref() {
-            ancestor.siblings.unlock();
+            ancestor.siblings().unlock();
             return None;
         }
         let frame = here.reentrant_child(ancestor);
@@ -93,6 +92,20 @@ impl Section {
     /// The frame of each key that it holds, from inside out.
     pub fn frames(&self) -> impl Iterator<Item = &Arc<Frame>> {
         self.frame().ancestors().take(self.keys)
+    }
+
+    /// The frame for code that runs here inside of it: its own, if that code is called by it, or in
+    /// the place where it was acquired.
+    pub fn frame_here(&self) -> Arc<Frame> {
+        let (own, here) = (self.frame(), current());
+        let outermost = self.frames().last();
+        let in_place = outermost.is_some_and(|frame| frame.is_directly_in(here.as_ref()));
+        if in_place || here.as_ref().is_some_and(|here| Arc::ptr_eq(here, own)) {
+            return Arc::clone(own);
+        }
+        let others: Vec<_> = self.frames().skip(1).collect();
+        let enter = |around, frame: &Arc<Frame>| Some(frame.elsewhere(around, true));
+        own.elsewhere(others.into_iter().rev().fold(here, enter), true)
     }
 
     /// Whether it has acquired no lease.
@@ -187,7 +200,8 @@ impl Section {
         let Some(innermost) = self.frame.take() else { return };
         for frame in innermost.ancestors().take(self.keys) {
             if frame.is_reentrant() {
-                frame.reentered().expect("a re-entrant section has an ancestor").siblings.unlock();
+                let ancestor = frame.reentered().expect("a re-entrant section has an ancestor");
+                ancestor.siblings().unlock();
             }
             release(&frame.lease);
         }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use distlock::error::CycleMember;
-use distlock::{LockError, LockManager, distributed_lock};
+use distlock::{LockError, LockGuard, LockManager, distributed_lock};
 use redis::Connection;
 
 use super::super::fairness::wall_clock;
@@ -104,6 +104,8 @@ enum Between {
     Deeper,
     /// Re-enters its outer key.
     Again,
+    /// Enters a guard of another key, which was acquired outside of the outer key.
+    Beside,
 }
 
 /// A member of a cycle.
@@ -122,8 +124,8 @@ struct Part {
 
 impl Part {
     const STYLES: [Style; 2] = [Style::Thread, Style::Task];
-    const BETWEEN: [Between; 4] =
-        [Between::Nothing, Between::Nothing, Between::Deeper, Between::Again];
+    const BETWEEN: [Between; 5] =
+        [Between::Nothing, Between::Nothing, Between::Deeper, Between::Again, Between::Beside];
 
     fn outer(&self) -> String {
         format!("{}/{}", self.cycle, self.number)
@@ -136,7 +138,7 @@ impl Part {
     fn between(&self) -> Option<String> {
         match self.between {
             Between::Nothing => None,
-            Between::Deeper => Some(format!("{}/own", self.outer())),
+            Between::Deeper | Between::Beside => Some(format!("{}/own", self.outer())),
             Between::Again => Some(self.outer()),
         }
     }
@@ -192,9 +194,18 @@ fn outside(locks: &LockManager, part: Part, url: &str, asked: &mut u64) -> Resul
     part.meet(url);
     thread::sleep(part.pause());
     match part.between() {
+        Some(key) if part.between == Between::Beside => {
+            beside(locks, &key)?.enter(|| asks(locks, part, asked))
+        }
         Some(key) => between(locks, &key, part, asked),
         None => asks(locks, part, asked),
     }
+}
+
+/// A thread does not inherit the hold.
+fn beside(locks: &LockManager, key: &str) -> Result<LockGuard, LockError> {
+    let acquire = || locks.mutex(key).acquire_blocking();
+    thread::scope(|scope| scope.spawn(acquire).join().unwrap())
 }
 
 #[distributed_lock("{key}", manager = locks)]
@@ -223,6 +234,11 @@ async fn outside_async(
     tokio::task::spawn_blocking(move || part.meet(&url)).await.unwrap();
     tokio::time::sleep(part.pause()).await;
     match part.between() {
+        Some(key) if part.between == Between::Beside => {
+            let beside = locks.mutex(key);
+            let beside = tokio::spawn(async move { beside.acquire().await }).await.unwrap()?;
+            beside.scope(asks_async(locks, part, asked)).await?
+        }
         Some(key) => between_async(locks, &key, part, asked).await,
         None => asks_async(locks, part, asked).await,
     }

@@ -15,7 +15,7 @@ use distlock::{LockError, LockManager, SharedHold, current};
 use tokio::task::JoinHandle;
 
 use super::Dice;
-use super::steps::{section, section_async, sections, sections_async};
+use super::steps::{beside, beside_async, section, section_async, sections, sections_async};
 
 /// So many keys there are.
 const KEYS: usize = 12;
@@ -47,6 +47,16 @@ impl Path {
     fn beside_others(&self) -> Self {
         let innermost = self.again.last().copied().into_iter().collect();
         Self { again: innermost, beside_others: true, ..self.clone() }
+    }
+
+    /// A key for a guard that is acquired beside the holds, and entered inside of them: only its
+    /// own key can be entered again there. `None` at the end.
+    fn beside_holds(mut self, dice: &mut Dice) -> Option<(usize, Self)> {
+        self.left = self.left.checked_sub(1)?;
+        let room = KEYS.checked_sub(self.next + 1)?;
+        let key = self.next + dice.below(room.min(3) + 1);
+        (self.next, self.again, self.beside_others) = (key + 1, vec![key], false);
+        Some((key, self))
     }
 
     /// The next step; `None` at the end.
@@ -115,6 +125,9 @@ impl Nest {
     /// One step in, and the rest of the path inside of it.
     pub fn descend(&self, dice: &mut Dice, path: Path) {
         let again = path.again.clone();
+        if !again.is_empty() && dice.one_in(5) {
+            return self.enter_beside(dice, path);
+        }
         let Some((step, path)) = path.step(dice) else {
             return thread::sleep(work(dice));
         };
@@ -130,6 +143,19 @@ impl Nest {
         self.settle(&attempt, outcome);
     }
 
+    fn enter_beside(&self, dice: &mut Dice, path: Path) {
+        let Some((key, path)) = path.beside_holds(dice) else {
+            return thread::sleep(work(dice));
+        };
+        let attempt = Attempt::new(dice);
+        let outcome = beside(self, key, &attempt).map(|guard| {
+            self.counts.beside.add();
+            attempt.count(&self.counts);
+            guard.enter(|| self.descend(dice, path));
+        });
+        self.settle(&attempt, outcome);
+    }
+
     /// The same for tasks, which may also branch, share and give up.
     pub fn descend_async(
         self: &Arc<Self>,
@@ -142,7 +168,8 @@ impl Nest {
             match dice.below(10) {
                 0 | 1 if holds && path.left > 1 => nest.branch(dice, path).await,
                 2 | 3 if holds && path.left > 1 => nest.share(dice, path).await,
-                4 => {
+                4 if holds => nest.enter_beside_async(dice, path).await,
+                5 => {
                     let limit = dice.millis(600);
                     let descent = nest.descend_async(dice, path);
                     if tokio::time::timeout(limit, descent).await.is_err() {
@@ -168,6 +195,22 @@ impl Nest {
                 let keys = [keys[0], keys[1], keys[keys.len() - 1]];
                 sections_async(self, keys, &attempt, dice, path).await
             }
+        };
+        self.settle(&attempt, outcome);
+    }
+
+    async fn enter_beside_async(self: &Arc<Self>, mut dice: Dice, path: Path) {
+        let Some((key, path)) = path.beside_holds(&mut dice) else {
+            return tokio::time::sleep(work(&mut dice)).await;
+        };
+        let attempt = Attempt::new(&mut dice);
+        let outcome = match beside_async(self, key, &attempt).await {
+            Ok(guard) => {
+                self.counts.beside.add();
+                attempt.count(&self.counts);
+                guard.scope(self.descend_async(dice, path)).await
+            }
+            Err(error) => Err(error),
         };
         self.settle(&attempt, outcome);
     }
@@ -266,6 +309,7 @@ pub struct Counts {
     sections: Count,
     lists: Count,
     again: Count,
+    beside: Count,
     branched: Count,
     shared: Count,
     cancelled: Count,
@@ -275,10 +319,11 @@ pub struct Counts {
 }
 
 impl Counts {
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 9] = [
         "sections",
         "lists",
         "re-entries",
+        "guards entered beside",
         "branchings",
         "shares",
         "cancellations",
@@ -286,9 +331,10 @@ impl Counts {
         "watched waits that ended well",
     ];
 
-    fn all(&self) -> [&Count; 8] {
-        let Self { sections, lists, again, branched, shared, cancelled, gave_up, watched } = self;
-        [sections, lists, again, branched, shared, cancelled, gave_up, watched]
+    fn all(&self) -> [&Count; 9] {
+        let Self { sections, lists, again, beside, branched, shared, cancelled, gave_up, watched } =
+            self;
+        [sections, lists, again, beside, branched, shared, cancelled, gave_up, watched]
     }
 
     fn step(&self, step: Step, held: &[usize]) {

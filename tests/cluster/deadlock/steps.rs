@@ -1,8 +1,9 @@
-//! The annotated functions of the nested calls.
+//! The annotated functions of the nested calls, and guards that are acquired beside them.
 
 use std::sync::Arc;
+use std::thread;
 
-use distlock::{LockError, distributed_lock};
+use distlock::{LockError, LockGuard, LockRequest, distributed_lock};
 
 use super::Dice;
 use super::nest::{Attempt, Nest, Path};
@@ -76,4 +77,23 @@ pub async fn sections_async(
     attempt.count(&nest.counts);
     nest.descend_async(dice, path).await;
     Ok(())
+}
+
+fn request(nest: &Nest, key: usize, attempt: &Attempt) -> LockRequest {
+    nest.locks.mutex(name(key)).wait(attempt.wait)
+}
+
+/// A guard that is acquired outside of the holds around this code, which a thread does not inherit.
+pub fn beside(nest: &Nest, key: usize, attempt: &Attempt) -> Result<LockGuard, LockError> {
+    let acquire = || request(nest, key, attempt).acquire_blocking();
+    thread::scope(|scope| scope.spawn(acquire).join().expect("no panic"))
+}
+
+pub async fn beside_async(
+    nest: &Nest,
+    key: usize,
+    attempt: &Attempt,
+) -> Result<LockGuard, LockError> {
+    let request = request(nest, key, attempt);
+    tokio::spawn(async move { request.acquire().await }).await.expect("no panic")
 }

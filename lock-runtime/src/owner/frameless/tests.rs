@@ -135,15 +135,15 @@ fn the_frames_that_a_look_makes_keep_siblings_out() {
                 let innermost = frame();
                 let middle = innermost.parent.as_ref().expect("two sections are around it");
                 for (around, inside) in [(&outermost, middle), (middle, &innermost)] {
-                    assert!(!around.siblings.try_lock());
+                    assert!(!around.siblings().try_lock());
                     assert!(inside.is_running_child_of(around));
                     assert!(around.running_child().is_some());
                 }
                 assert!(innermost.running_child().is_none());
             });
         });
-        assert!(outermost.siblings.try_lock() && outermost.running_child().is_none());
-        outermost.siblings.unlock();
+        assert!(outermost.siblings().try_lock() && outermost.running_child().is_none());
+        outermost.siblings().unlock();
     });
 }
 
