@@ -158,6 +158,10 @@ impl LockRequest {
     /// the line that made the request, which is that of the caller in a function with
     /// `#[track_caller]`.
     ///
+    /// Each name is kept until the process ends, some 150 bytes for each line of code that uses it.
+    /// Name kinds of requests, not single ones: a service that leaks a name for each request grows
+    /// with their number. What differs between them belongs in the key.
+    ///
     /// ```
     /// # use distlock_runtime as distlock;
     /// use distlock::LockManager;

@@ -31,7 +31,8 @@ pub struct FunctionInfo {
     pub location: &'static Location<'static>,
 }
 
-/// Those of requests with a name. Never removed: there are no more than names in the source.
+/// Those of requests with a name. Never removed, as a [`CallSite`] is copied freely. Names live as
+/// long as the process too, so there are few, unless a program makes them without end.
 static NAMED: LazyLock<RwLock<HashMap<(&str, &Location<'_>), &FunctionInfo>>> =
     LazyLock::new(RwLock::default);
 
