@@ -48,6 +48,9 @@ pub fn print(out: &mut impl io::Write, key: &str, found: &Inspection) -> io::Res
                 let (key, function) = (plain(&wait.key), plain(&wait.function));
                 writeln!(out, "  waits    {} for {key} in {function}", text::ago(wait.since))?;
             }
+            if found.nested_waits_unknown {
+                writeln!(out, "  waits    unknown: what it waits for could not be read")?;
+            }
         }
         None if found.not_a_lock => writeln!(
             out,

@@ -159,3 +159,54 @@ fn a_deadlock_is_shown_while_it_lasts() {
     });
     assert_eq!(graph(&server.url(), &[]), "nobody waits for a lock\n");
 }
+
+#[test]
+fn guards_that_are_entered_inside_each_other_have_one_owner() {
+    let server = RedisServer::start().unwrap();
+    let [locks, others] = [(); 2].map(|()| LockManager::connect(&server.url()).unwrap());
+    let guard = locks.mutex("stock").acquire_blocking().unwrap();
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            let acquire = |key: &str| others.mutex(key).wait(LIMIT).acquire_blocking();
+            let (outer, inner) = (acquire("order")?, acquire("till")?);
+            outer.enter(|| inner.enter(|| acquire("stock"))).map(drop)
+        });
+        let mut text = String::new();
+        eventually(LIMIT, "the holder of both waits", || {
+            text = graph(&server.url(), &[]);
+            text.contains("holds order for ") && text.contains(", till for ")
+        });
+        assert_eq!(text.lines().count(), 2, "{text}");
+        guard.release_blocking().unwrap();
+        waiter.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn what_cannot_be_read_is_said_to_be_unknown() {
+    /// Makes the waits inside the hold of a key unreadable.
+    const SPOIL: &str = "return redis.call('SET', \
+         'lock:blocked:' .. string.sub(redis.call('GET', KEYS[1]), 5, 36), 'no hash')";
+    let server = RedisServer::start().unwrap();
+    let (locks, url) = (LockManager::connect(&server.url()).unwrap(), server.url());
+    let guard = locks.mutex_many(["a", "b", "c", "d", "e"]).acquire_blocking().unwrap();
+    let spoil = |key: &str| server.command(&["EVAL", SPOIL, "1", &format!("lock:{{{key}}}")]);
+    spoil("a");
+    let output = distlock(&url, &["inspect", "a"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("\n  waits    unknown: "), "{text}");
+    assert_eq!(graph(&url, &[]), "unknown: what the holder of a waits for\n");
+    for key in ["b", "c", "d", "e"] {
+        spoil(key);
+    }
+    let unknown = "unknown: what the holders of a, b, c and 2 more wait for\n";
+    assert_eq!(graph(&url, &[]), unknown);
+    let dot = graph(&url, &["--format", "dot"]);
+    check_dot(&dot);
+    assert!(dot.contains(&format!("  // {unknown}")), "{dot}");
+    let mermaid = graph(&url, &["--format", "mermaid"]);
+    assert!(mermaid.ends_with(&format!("\n  %% {unknown}")), "{mermaid}");
+    let json: serde_json::Value = serde_json::from_str(&graph(&url, &["--json"])).unwrap();
+    assert_eq!(json["unknown"].as_array().map(Vec::len), Some(5), "{json}");
+    guard.release_blocking().unwrap();
+}

@@ -235,6 +235,21 @@ fn what_a_holder_waits_for_is_seen_in_each_of_its_holds() {
 }
 
 #[test]
+fn what_a_holder_waits_for_is_unknown_without_the_right_to_read_it() {
+    let server = server();
+    server.command(&["ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all"]);
+    let url = format!("redis://app:pw@127.0.0.1:{}/", server.port());
+    let locks = LockManager::connect(&url).unwrap();
+    assert!(!inspect(&locks, "seen").nested_waits_unknown, "it is free");
+    let guard = locks.mutex("seen").acquire_blocking().unwrap();
+    assert!(!inspect(&locks, "seen").nested_waits_unknown);
+    server.command(&["ACL", "SETUSER", "app", "-hgetall"]);
+    let found = inspect(&locks, "seen");
+    assert!(found.nested_waits_unknown && found.nested_waits.is_empty(), "{found:?}");
+    assert_eq!(found.holder.expect("the rest is known").fence, guard.fence());
+}
+
+#[test]
 fn inspect_and_the_owner_agree_on_the_expiry_of_a_hold() {
     let server = server();
     let locks = connect(&server);

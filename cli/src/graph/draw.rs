@@ -8,8 +8,9 @@ use crate::text::{ago, plain};
 
 /// For people: deadlocks first, then each owner that waits for nobody, with those behind it.
 pub fn text(graph: &Graph) -> String {
+    let unknown = unknown(graph).map_or_else(String::new, |unknown| unknown + "\n");
     if graph.waits.is_empty() {
-        return "nobody waits for a lock\n".to_owned();
+        return if unknown.is_empty() { "nobody waits for a lock\n".to_owned() } else { unknown };
     }
     let mut drawing = Tree { graph, shown: HashSet::new(), out: String::new() };
     drawing.deadlocks();
@@ -28,7 +29,26 @@ pub fn text(graph: &Graph) -> String {
             drawing.waiting(wait, 0);
         }
     }
-    drawing.out
+    drawing.out + &unknown
+}
+
+/// What the graph may lack.
+fn unknown(graph: &Graph) -> Option<String> {
+    const SHOWN: usize = 3;
+    let keys: Vec<_> = graph.unknown.iter().map(|key| plain(key)).collect();
+    Some(match &keys[..] {
+        [] => return None,
+        [key] => format!("unknown: what the holder of {key} waits for"),
+        keys => {
+            let (shown, more) = keys.split_at(keys.len().min(SHOWN));
+            let shown = shown.join(", ");
+            let more = match more.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!("unknown: what the holders of {shown}{more} wait for")
+        }
+    })
 }
 
 struct Tree<'a> {
@@ -134,6 +154,9 @@ pub fn dot(graph: &Graph) -> String {
         let color = if wait.in_cycle { ", color=red, fontcolor=red" } else { "" };
         let _ = writeln!(out, "  n{} -> n{} [label={label}{color}];", wait.waiter, wait.holder);
     }
+    if let Some(unknown) = unknown(graph) {
+        let _ = writeln!(out, "  // {unknown}");
+    }
     out + "}\n"
 }
 
@@ -159,6 +182,9 @@ pub fn mermaid(graph: &Graph) -> String {
     if !cycle.is_empty() {
         let numbers: Vec<_> = cycle.iter().map(usize::to_string).collect();
         let _ = writeln!(out, "  linkStyle {} stroke:red,color:red", numbers.join(","));
+    }
+    if let Some(unknown) = unknown(graph) {
+        let _ = writeln!(out, "  %% {unknown}");
     }
     out
 }

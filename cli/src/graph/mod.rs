@@ -70,11 +70,12 @@ pub fn graph(locks: &LockManager, arguments: &GraphArguments) -> anyhow::Result<
     Ok(())
 }
 
-/// The locks that are waited for, and those inside which others are waited for.
+/// The locks that are waited for, and those inside which others are waited for or may be.
 fn collect(locks: &LockManager) -> anyhow::Result<Vec<Lock>> {
     let mut found = Vec::new();
     list::walk(locks, None, usize::MAX, |key, state| {
-        if state.waiting > 0 || !state.nested_waits.is_empty() {
+        let waits = !state.nested_waits.is_empty() || state.nested_waits_unknown;
+        if state.waiting > 0 || waits {
             found.push(Lock { key, state });
         }
         Ok(())

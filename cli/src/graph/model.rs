@@ -19,6 +19,9 @@ pub struct Lock {
 pub struct Graph {
     pub owners: Vec<Owner>,
     pub waits: Vec<Wait>,
+    /// The locks of which could not be read what their holders wait for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
 }
 
 /// Code that holds locks, or waits for one, or both: a call and the calls inside it.
@@ -91,6 +94,8 @@ impl Graph {
             graph.owners[place].holds.push(lock);
             by_key.insert(key.as_str(), (place, *holder, *state));
         }
+        let unknown = locks.iter().filter(|lock| lock.state.nested_waits_unknown);
+        graph.unknown = unknown.map(|lock| lock.key.clone()).collect();
         graph.add_nested(&by_key);
         graph.add_queued(&by_key);
         graph.mark_cycles();

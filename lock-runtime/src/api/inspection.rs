@@ -30,7 +30,9 @@ pub(crate) async fn inspect(core: &ManagerCore, key: &str) -> Result<Inspection,
     let mut found = answer(core, key, || core.links().inspect(key)).await?;
     core.add_local_view(key, &mut found);
     let nested_waits = nested_waits(core, key, found.holder.as_ref()).await;
-    Ok(Inspection { nested_waits, ..found.into() })
+    let nested_waits_unknown = nested_waits.is_none();
+    let nested_waits = nested_waits.unwrap_or_default();
+    Ok(Inspection { nested_waits, nested_waits_unknown, ..found.into() })
 }
 
 /// Whether the lock of this key was held under this token; it is released then.
@@ -65,14 +67,14 @@ async fn answer<T: Send + 'static>(
     }
 }
 
-/// What is waited for inside a hold, as deadlock detection has registered it. None if that cannot
+/// What is waited for inside a hold, as deadlock detection has registered it. `None` if that cannot
 /// be read: the rest of the inspection is worth more.
 async fn nested_waits(
     core: &ManagerCore,
     key: &str,
     holder: Option<&HolderInfo>,
-) -> Vec<NestedWait> {
-    let Some(holder) = holder.filter(|holder| !holder.is_kept()) else { return Vec::new() };
+) -> Option<Vec<NestedWait>> {
+    let Some(holder) = holder.filter(|holder| !holder.is_kept()) else { return Some(Vec::new()) };
     let until = Some(time::now().plus(INSIDE));
     let look = || {
         let inside = user_code::with_guarded(core.links().look_inside(holder.id));
@@ -81,16 +83,16 @@ async fn nested_waits(
     let waits = core.until(until, async {
         loop {
             match look().await {
-                Some(Ok(Reply::Blocked(waits))) => return waits,
-                Some(Err(error)) if error.is_for_long() => return Vec::new(),
+                Some(Ok(Reply::Blocked(waits))) => return Some(waits),
+                Some(Err(error)) if error.is_for_long() => return None,
                 _ => {}
             }
             core.until(Some(time::now().plus(SOON)), pending::<()>()).await;
         }
     });
-    let waits = waits.await.unwrap_or_default();
+    let waits = waits.await.flatten()?;
     let is_for_key = |wait: &BlockedWait| wait.target == WaitTarget::Key;
-    waits.into_iter().filter(is_for_key).map(NestedWait::from).collect()
+    Some(waits.into_iter().filter(is_for_key).map(NestedWait::from).collect())
 }
 
 /// The state of one lock, from [`LockManager::inspect`](crate::LockManager::inspect).
@@ -141,6 +143,22 @@ pub struct Inspection {
     /// seconds after its wait has ended.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub nested_waits: Vec<NestedWait>,
+    /// Whether what the holder itself waits for could not be read, so that
+    /// [`nested_waits`](Self::nested_waits) is empty and says nothing. In a cluster another node
+    /// may have it, which did not answer within a second. The user may also lack the right
+    /// `+hgetall`.
+    ///
+    /// ```
+    /// # use distlock_runtime as distlock;
+    /// let locks = distlock::LockManager::connect("memory://")?;
+    /// let found = locks.inspect_blocking("report")?;
+    /// if found.nested_waits.is_empty() && !found.nested_waits_unknown {
+    ///     println!("its holder waits for no other lock");
+    /// }
+    /// # Ok::<(), distlock::LockError>(())
+    /// ```
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+    pub nested_waits_unknown: bool,
     /// The primary that draws the fencing tokens of all locks under this prefix: the first eight
     /// digits of its `master_replid`, as `INFO replication` shows it. It changes with a failover
     /// and a restart. `None` if no tokens have been drawn, if the server does not show its
@@ -236,6 +254,7 @@ impl From<LockState> for Inspection {
             waiting: found.waiting,
             waiters: found.waiters.into_iter().map(Waiter::from).collect(),
             nested_waits: Vec::new(),
+            nested_waits_unknown: false,
             primary: mark.map(|mark| mark.to_string()),
             pause: found.pause,
         }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
-use distlock::LockError;
+use distlock::{LockError, LockManager};
+use futures::future::join_all;
 use testkit::{Cluster, Direction, eventually};
 
 use super::super::list::drain;
@@ -104,4 +105,28 @@ fn a_process_that_has_just_connected_sees_what_holders_wait_for_on_other_nodes()
         guard.release_blocking().unwrap();
         waiter.join().unwrap().unwrap();
     });
+}
+
+/// Of how many of these keys is not known what their holders wait for.
+async fn unknown(locks: &LockManager, keys: &[String]) -> usize {
+    let found = join_all(keys.iter().map(|key| locks.inspect(key))).await;
+    let found = found.into_iter().map(|found| found.expect("the node of the key answers"));
+    let held = found.inspect(|found| assert!(found.holder.is_some(), "{found:?}"));
+    held.filter(|found| found.nested_waits_unknown).count()
+}
+
+#[tokio::test]
+async fn what_holders_wait_for_is_unknown_while_its_node_does_not_answer() {
+    let all = Cluster::start().unwrap();
+    let locks = manager(&all);
+    let (slot, keys) = keys_in(&all, TAGS[0], 2 * OF_TAG);
+    let guard = locks.mutex_many(keys.clone()).acquire().await.unwrap();
+    assert_eq!(unknown(&locks, &keys).await, 0);
+    // What is registered inside a hold is on a node by chance: one of three.
+    let silent = (0..PRIMARIES).find(|&node| node != all.owner_of(slot)).unwrap();
+    all.proxy(silent).black_hole(true);
+    let without = unknown(&locks, &keys).await;
+    all.heal_proxies();
+    assert!(without > 0 && without < keys.len(), "{without}");
+    guard.release().await.unwrap();
 }
