@@ -90,10 +90,11 @@ fn the_error_says_why_there_are_no_credentials_and_what_to_do() {
         let error = locks.mutex("key").wait(LIMIT).acquire_blocking().unwrap_err();
         (error.to_string(), error)
     };
-    let (failed, error) = text(|_| Err("the token service; it is down".into()));
+    let (failed, error) =
+        text(|_| Err(anyhow::anyhow!("it is down").context("the token service; no token").into()));
     assert!(matches!(error, LockError::Unavailable(_)), "{error:?}");
     let (what, next) = failed.split_once("; ").unwrap();
-    let reason = "the credentials provider failed (the token service, it is down)";
+    let reason = "the credentials provider failed (the token service, no token: it is down)";
     assert!(what.ends_with(reason), "{failed}");
     assert!(next.starts_with("repair what it depends on"), "{failed}");
     let (panicked, _) = text(|_| panic!("a bug in the provider"));

@@ -36,7 +36,7 @@ use crate::backend::redis::tls::Certificates;
 use crate::backend::socket::{Signal, wait};
 use crate::backend::{ConnectError, ConnectParams};
 use crate::types::credentials::{Credentials, CredentialsProvider};
-use crate::types::text::words;
+use crate::types::text::words_with_causes;
 use crate::types::time::Timestamp;
 use crate::user_code;
 use crate::wire::keyspace::Keyspace;
@@ -94,7 +94,7 @@ impl RedisServer {
     fn with_credentials(&self, endpoint: Endpoint) -> Result<Endpoint, OpenError> {
         let Some(provider) = &self.credentials else { return Ok(endpoint) };
         // Its error is code of users too.
-        let asked = user_code::ask(|| provider().map_err(|error| words(&error.to_string())));
+        let asked = user_code::ask(|| provider().map_err(|error| words_with_causes(&*error)));
         let failed = || Err("it panicked".to_owned());
         let Credentials { user, password } =
             asked.unwrap_or_else(failed).map_err(OpenError::NoCredentials)?;

@@ -5,7 +5,9 @@
 mod tests;
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
+use std::iter::successors;
 use std::time::Duration;
 
 /// Longer keys are shortened.
@@ -25,6 +27,17 @@ pub(crate) fn words(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let line = words.join(" ");
     within(line.trim_end_matches('.'), LONGEST_WORDS).into_owned()
+}
+
+/// As [`words`], of an error and of what has caused it: many errors do not name their cause.
+pub(crate) fn words_with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    for cause in successors(error.source(), |&cause| cause.source()).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    words(&text)
 }
 
 /// Shown in the two units that matter: `400ms`, `1.5s`, `2m 5s`, `3h 20m`, `30d`.

@@ -1,3 +1,5 @@
+use std::io;
+
 use super::*;
 
 #[test]
@@ -37,6 +39,30 @@ fn words_become_part_of_a_sentence() {
     assert_eq!(words("ERR two\n lines.\r\n"), "ERR two lines");
     assert_eq!(words("ERR \x1b[2J"), r"ERR \u{1b}[2J");
     assert!(words(&"no ".repeat(10_000)).len() < 1000);
+}
+
+/// An error whose text names its cause or not.
+#[derive(Debug)]
+struct Outer(&'static str, io::Error);
+
+impl fmt::Display for Outer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Error for Outer {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.1)
+    }
+}
+
+#[test]
+fn the_words_of_an_error_name_each_cause_once() {
+    let shown = |text| words_with_causes(&Outer(text, io::Error::other("it is\ndown.")));
+    assert_eq!(shown("no token"), "no token: it is down");
+    assert_eq!(shown("no token, as it is\ndown."), "no token, as it is down");
+    assert_eq!(words_with_causes(&io::Error::other("it is down")), "it is down");
 }
 
 #[test]
