@@ -1,5 +1,8 @@
 //! Servers that fail or reject requests: each gives a typed error in time, with advice.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use distlock::{LockError, LockManager};
@@ -44,6 +47,29 @@ fn an_unlimited_wait_fails_when_the_server_stays_unreachable() {
     assert!(matches!(error, LockError::Unavailable { .. }), "{error:?}");
     assert!((WAIT..WAIT + BOUND).contains(&start.elapsed()), "{:?}", start.elapsed());
     let error = locks.mutex("errors").try_acquire_blocking().unwrap_err();
+    assert!(matches!(error, LockError::Unavailable { .. }), "{error:?}");
+}
+
+#[test]
+fn a_host_that_is_not_known_is_unavailable() {
+    // A label has at most 63 characters, so no name server is asked.
+    let url = format!("redis://{}.test/", "x".repeat(64));
+    let error = refusal(&LockManager::connect(&url).unwrap(), "; check the host name");
+    assert!(matches!(error, LockError::Unavailable { .. }), "{error:?}");
+}
+
+#[test]
+fn a_port_of_something_else_than_redis_is_unavailable() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}/", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let _ = client.read(&mut [0; 4096]);
+            let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let locks = LockManager::connect(&url).unwrap();
+    let error = refusal(&locks, "; check that a Redis server listens there");
     assert!(matches!(error, LockError::Unavailable { .. }), "{error:?}");
 }
 
@@ -133,7 +159,7 @@ fn a_full_server_rejects_new_locks_and_accepts_releases() {
     let newcomer = connect(&server);
     let error = refusal(&newcomer, "free memory on the server or raise its maxmemory");
     assert!(matches!(error, LockError::Unavailable { .. }), "{error:?}");
-    std::thread::sleep(Duration::from_millis(900));
+    thread::sleep(Duration::from_millis(900));
     held.release_blocking().expect("it was renewed");
     eventually(LIMIT, "it is released", || !traces(&server).contains(&"lock:{older}".to_owned()));
     server.command(&["CONFIG", "SET", "maxmemory", "0"]);

@@ -1,6 +1,6 @@
 //! The text of each error, on one line: the key, the reason and the next step.
 
-use std::fmt::{Display, Formatter, Result};
+use std::fmt::{self, Display, Formatter, Result};
 
 use crate::error::{
     Busy, Cause, ClosedReason, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail,
@@ -35,12 +35,38 @@ impl Display for LockError {
     }
 }
 
+/// A `main` that returns the error prints this form, so it is for people too.
+impl fmt::Debug for LockError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let (variant, fields): (_, &dyn fmt::Debug) = match self {
+            Self::Busy(busy) => ("Busy", busy),
+            Self::Lost(detail) => ("Lost", detail),
+            Self::Unavailable(detail) => ("Unavailable", detail),
+            Self::NoReply(timeout) => ("NoReply", timeout),
+            Self::Refused(detail) => ("Refused", detail),
+            Self::KeyConflict(conflict) => ("KeyConflict", conflict),
+            Self::DataLoss(loss) => ("DataLoss", loss),
+            Self::Deadlock(deadlock) => ("Deadlock", deadlock),
+            Self::Config(reason) => ("Config", reason),
+            Self::Closed(detail) => ("Closed", detail),
+        };
+        if f.alternate() {
+            f.debug_tuple(variant).field(fields).finish()
+        } else {
+            write!(f, "{variant}: {self}")
+        }
+    }
+}
+
 fn fmt_detail(detail: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
     let ErrorDetail { key, reason, cause } = detail;
     let (what, advice) = what_and_advice(cause, reason);
     write!(f, "lock '{}' {what}", printable(key))?;
     if !matches!(cause, Cause::Closed(_)) {
         write!(f, ": {reason}")?;
+    }
+    if matches!(cause, Cause::Lost(Loss::Refused(_))) {
+        f.write_str("; check what was written")?;
     }
     if has_advice(reason) { Ok(()) } else { write!(f, "; {advice}") }
 }

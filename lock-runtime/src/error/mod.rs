@@ -25,8 +25,21 @@ pub(crate) mod message;
 /// assert!(!is_transient(&error));
 /// ```
 ///
+/// `{:?}` is the name of the variant and the text, on one line. That is what a program prints whose
+/// `main` returns the error, and what `unwrap` panics with. The text contains the whole cause, so
+/// there is no [`source`](std::error::Error::source). `{:#?}` shows all fields.
+///
+/// ```
+/// # use distlock_runtime as distlock;
+/// use distlock::LockManager;
+///
+/// let error = LockManager::connect("localhost").unwrap_err();
+/// assert!(error.to_string().starts_with("the server's URL cannot be used"));
+/// assert_eq!(format!("{error:?}"), format!("Config: {error}"));
+/// ```
+///
 /// The payloads are boxed, because the error is part of the return value of every locked call.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum LockError {
     /// The lock was still held by someone else when the wait timed out, or its key was still

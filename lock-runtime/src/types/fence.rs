@@ -200,7 +200,9 @@ impl FenceGate {
 }
 
 /// A rejected token, because a higher one was admitted before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// `{:?}` is the name of the type and the text, on one line; `{:#?}` shows the fields.
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StaleFence {
     /// The rejected token.
@@ -217,6 +219,18 @@ impl fmt::Display for StaleFence {
              with this hold",
             self.fence, self.highest
         )
+    }
+}
+
+/// A `main` that returns the error prints this form, so it is for people too.
+impl fmt::Debug for StaleFence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { fence, highest } = self;
+        if f.alternate() {
+            f.debug_struct("StaleFence").field("fence", fence).field("highest", highest).finish()
+        } else {
+            write!(f, "StaleFence: {self}")
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use socket2::SockRef;
 use crate::backend::redis::address::Address;
 use crate::backend::redis::command::{Pipeline, notice};
 use crate::backend::redis::endpoint::Endpoint;
-use crate::backend::redis::errors::OpenError;
+use crate::backend::redis::errors::{OpenError, no_address};
 use crate::backend::redis::handshake::{check_hello, hello};
 use crate::backend::redis::resp::ReceiveBuffer;
 #[cfg(feature = "tls-rustls")]
@@ -21,7 +21,6 @@ use crate::backend::redis::tls::Certificates;
 use crate::backend::redis::transport::Transport;
 use crate::backend::redis::value::{PushKind, Value};
 use crate::backend::socket::{Interest, Signal, Stream, wait};
-use crate::protocol::connection::ConnectErrorKind;
 use crate::types::time::{self, Timestamp};
 use crate::wire::reply::Notification;
 
@@ -51,6 +50,8 @@ fn transport(
         }
         #[cfg(not(all(unix, feature = "tls-rustls")))]
         _ => {
+            use crate::protocol::connection::ConnectErrorKind;
+
             let text = "the address is not supported".to_owned();
             return Err(OpenError::Unfit(ConnectErrorKind::Permanent, text));
         }
@@ -78,10 +79,9 @@ fn connect_tcp(
     endpoint: &Endpoint,
     limit: &Limit,
 ) -> Result<Stream, OpenError> {
-    let addresses = (host, port).to_socket_addrs().map_err(from_io)?;
-    // A name without an address may get one.
-    let no_address = "no address was found for the host".to_owned();
-    let mut failed = OpenError::Unfit(ConnectErrorKind::Unreachable, no_address);
+    let addresses =
+        (host, port).to_socket_addrs().map_err(|error| no_address(&error.to_string()))?;
+    let mut failed = no_address("no address was found for the host");
     for address in addresses {
         let left = limit.until.since(time::now());
         if left.is_zero() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::backend::ConnectError;
 use crate::backend::redis::address::Address;
+use crate::backend::redis::resp::NOT_RESP;
 use crate::backend::redis::value::{ServerError, WireError};
 use crate::protocol::connection::ConnectErrorKind;
 use crate::protocol::request::{CommandError, Redirect};
@@ -21,7 +22,10 @@ pub(crate) enum OpenError {
     /// The provider of the credentials failed.
     NoCredentials(String),
     /// The port does not speak TLS.
-    #[cfg_attr(not(feature = "tls-rustls"), expect(dead_code, reason = "only TLS can fail so"))]
+    #[cfg_attr(
+        not(any(test, feature = "tls-rustls")),
+        expect(dead_code, reason = "only TLS can fail so")
+    )]
     WithoutTls,
 }
 
@@ -29,6 +33,12 @@ impl From<WireError> for OpenError {
     fn from(error: WireError) -> Self {
         Self::Server(error)
     }
+}
+
+/// The host has no address. It may get one.
+pub(crate) fn no_address(why: &str) -> OpenError {
+    let text = format!("{why}; check the host name, and that this machine can resolve it");
+    OpenError::Unfit(ConnectErrorKind::Unreachable, text)
 }
 
 /// What an error code means: for the command, and for an attempt to connect. Every error reply of a
@@ -134,12 +144,15 @@ pub(crate) fn connect_error(address: &Address, error: OpenError, provided: bool)
             format!(
                 "{}; check the user and the password that the credentials provider \
                  returns",
-                error.words()
+                error.words().trim_end_matches('.')
             ),
         ),
         OpenError::WithoutTls => (ConnectErrorKind::Permanent, WITHOUT_TLS.to_owned()),
         OpenError::Server(WireError::Server(error)) => explain(&error),
         OpenError::Server(WireError::Io(error)) => of_transport(address, &error),
+        OpenError::Server(WireError::Unexpected(NOT_RESP)) => {
+            (ConnectErrorKind::Unreachable, format!("{NOT_RESP}; {}", something_else(address)))
+        }
         OpenError::Server(WireError::Unexpected(what)) => {
             (ConnectErrorKind::Unreachable, what.to_owned())
         }
@@ -243,12 +256,28 @@ fn of_transport(address: &Address, error: &io::Error) -> (ConnectErrorKind, Stri
             | ErrorKind::NotConnected
             | ErrorKind::UnexpectedEof
     );
-    if matches!(address, Address::Tcp { .. }) && is_dropped {
-        let next = "check that a Redis server listens there, and write rediss:// if it expects TLS";
-        return (ConnectErrorKind::Unreachable, format!("{text}; {next}"));
+    let next = match (address, error.kind()) {
+        (Address::Tcp { .. }, _) if is_dropped => something_else(address),
+        (Address::Unix(_), ErrorKind::NotFound) => {
+            "check the path, and `unixsocket` in the server's configuration"
+        }
+        (Address::Unix(_), ErrorKind::PermissionDenied) => {
+            "let this process write to the socket: `unixsocketperm` in the server's configuration"
+        }
+        _ => return (ConnectErrorKind::Unreachable, text),
+    };
+    (ConnectErrorKind::Unreachable, format!("{text}; {next}"))
+}
+
+/// What to do where something else than a Redis server may listen.
+fn something_else(address: &Address) -> &'static str {
+    match address {
+        Address::Tcp { .. } => {
+            "check that a Redis server listens there, and write rediss:// if it expects TLS"
+        }
+        Address::Tls { .. } | Address::Unix(_) => "check that a Redis server listens there",
     }
-    (ConnectErrorKind::Unreachable, text)
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,6 +7,9 @@ use crate::backend::redis::value::{PushKind, ServerError, Value, WireError};
 /// A server nests its values far less deeply. Deeper ones would exhaust the stack.
 const MAX_DEPTH: usize = 32;
 
+/// What something else than a server answers with.
+pub(crate) const NOT_RESP: &str = "the server does not speak RESP";
+
 /// Bytes that have arrived and are not decoded yet.
 #[derive(Debug, Default)]
 pub(crate) struct ReceiveBuffer {
@@ -107,7 +110,7 @@ impl<'a> Cursor<'a> {
                 self.items(length.saturating_mul(2), depth)?;
                 self.value(depth + 1)
             }
-            _ => Err(Stop::Invalid("the server does not speak RESP")),
+            _ => Err(Stop::Invalid(NOT_RESP)),
         }
     }
 

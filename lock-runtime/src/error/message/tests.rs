@@ -1,14 +1,16 @@
-//! The texts as a whole, in `snapshots/errors.txt`: a case and its text a line.
-//! `UPDATE_SNAPSHOTS=1` rewrites them.
+//! The texts as a whole, in `snapshots/errors.txt`: a case a line, as a `main` prints it that
+//! returns the error. `UPDATE_SNAPSHOTS=1` rewrites them.
 
+use std::collections::BTreeSet;
+use std::error::Error;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
-use std::{env, fs};
+use std::{env, fs, io};
 
 use crate::api::manager::LockManager;
-use crate::backend::redis::errors::call_error;
+use crate::backend::redis::errors::{call_error, node_error};
 use crate::backend::redis::value::ServerError;
-use crate::backend::redis::{cluster, sentinel};
+use crate::backend::redis::{cluster, errors, sentinel};
 use crate::error::{ClosedReason, DeadlockKind, LockError};
 use crate::protocol::connection::ConnectErrorKind;
 use crate::protocol::replicas::Confirmations;
@@ -19,13 +21,14 @@ use crate::types::replicas::{Confirm, Replicas};
 use crate::types::request_id::RequestId;
 use crate::types::time;
 use crate::wire::reply::{BlockedBy, BlockedRequest, Reply};
+use crate::wire::slot::Slot;
 
 const WAITED: Duration = Duration::from_millis(1500);
 
 #[test]
 fn an_error_says_what_the_snapshot_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots/errors.txt");
-    let lines = cases().map(|(name, error)| format!("{name}: {error}\n"));
+    let lines = cases().map(|(name, error)| format!("{name}: Error: {error:?}\n"));
     let text: String = lines.collect();
     if env::var_os("UPDATE_SNAPSHOTS").is_some() {
         fs::write(&path, text).expect("the snapshot can be written");
@@ -44,6 +47,46 @@ fn an_error_is_one_line_that_names_the_key_and_a_next_step() {
         let key = error.key().map(|key| format!("'{key}'"));
         assert!(key.is_none_or(|key| text.contains(&key)), "{name}: {text}");
         assert!(!text.contains("secret"), "{name}: {text}");
+    }
+}
+
+#[test]
+fn the_debug_form_is_the_variant_and_the_text_and_the_pretty_one_shows_all_fields() {
+    let mut variants = BTreeSet::new();
+    for (name, error) in cases() {
+        let pretty = format!("{error:#?}");
+        let (variant, _) = pretty.split_once('(').expect(name);
+        assert_eq!(format!("{error:?}"), format!("{variant}: {error}"), "{name}");
+        // As a field of another error.
+        assert_eq!(format!("{:?}", Some(&error)), format!("Some({variant}: {error})"), "{name}");
+        assert_eq!(variant.to_lowercase(), error.kind().replace('_', ""), "{name}");
+        let fields: &[&str] = match &error {
+            LockError::Busy(_) => &["key", "holder", "ahead", "waited", "left"],
+            LockError::Lost(_)
+            | LockError::Unavailable(_)
+            | LockError::Refused(_)
+            | LockError::Closed(_) => &["key", "reason", "cause"],
+            LockError::NoReply(_) | LockError::KeyConflict(_) => &["key", "waited"],
+            LockError::DataLoss(_) => &["key", "left"],
+            LockError::Deadlock(_) => &["key", "waited", "cycle", "kind"],
+            LockError::Config(_) => &[],
+        };
+        for field in fields {
+            assert!(pretty.contains(&format!("\n        {field}: ")), "{name}, {field}: {pretty}");
+        }
+        variants.insert(variant.to_owned());
+    }
+    assert_eq!(variants.len(), 10, "each variant has a case: {variants:?}");
+}
+
+#[test]
+fn an_error_is_its_own_root_cause_so_that_reports_show_it_once() {
+    for (name, error) in cases() {
+        assert!(error.source().is_none(), "{name}");
+        let text = error.to_string();
+        let io = io::Error::from(error);
+        assert_eq!(io.to_string(), text, "{name}");
+        assert!(io.source().is_none(), "{name}");
     }
 }
 
@@ -189,9 +232,10 @@ fn of_the_server() -> Vec<(&'static str, LockError)> {
     ]
 }
 
-/// Of Sentinels or nodes that lead to no server.
+/// Of servers that cannot be connected to, and of Sentinels or nodes that lead to none.
 fn of_no_server() -> impl Iterator<Item = (&'static str, LockError)> {
-    sentinel::tests::errors().into_iter().chain(cluster::tests::errors()).map(|(name, error)| {
+    let lead_to_none = sentinel::tests::errors().into_iter().chain(cluster::tests::errors());
+    errors::tests::errors().chain(lead_to_none).map(|(name, error)| {
         let failure = match error.kind {
             ConnectErrorKind::Unreachable => Failure::Unavailable,
             ConnectErrorKind::Permanent => Failure::Refused,
@@ -224,7 +268,16 @@ fn replies() -> Vec<(&'static str, LockError)> {
     ];
     let code = |line: &'static str| line.split(' ').next().unwrap_or(line);
     let error = |line| failed(call_error(&ServerError::new(line)).failure());
-    lines.map(|line| (code(line), error(line))).into()
+    let of_slot = |line| {
+        let slot = Slot::new(3999).expect("a slot");
+        failed(node_error(&ServerError::new(line), "node-1").failure_in(slot))
+    };
+    let of_slots = [
+        ("slot, MOVED", of_slot("MOVED 3999 127.0.0.1:6381")),
+        ("slot, TRYAGAIN", of_slot("TRYAGAIN Multiple keys request during rehashing of slot")),
+        ("slot, CLUSTERDOWN", of_slot("CLUSTERDOWN Hash slot not served")),
+    ];
+    lines.map(|line| (code(line), error(line))).into_iter().chain(of_slots).collect()
 }
 
 fn config() -> Vec<(&'static str, LockError)> {

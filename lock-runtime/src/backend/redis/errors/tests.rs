@@ -4,6 +4,59 @@ fn said(line: &str) -> ServerError {
     ServerError::new(line)
 }
 
+/// Why no connection was made.
+pub(crate) fn errors() -> impl Iterator<Item = (&'static str, ConnectError)> {
+    let host = || "redis-1".to_owned();
+    let tcp = || Address::Tcp { host: host(), port: 6379 };
+    let tls = || Address::Tls { host: host(), port: 6380, insecure: false };
+    let socket = || Address::Unix("/run/redis.sock".into());
+    let of_system = |kind, text: &str| OpenError::Server(io::Error::new(kind, text).into());
+    let invalid = |text| of_system(ErrorKind::InvalidData, text);
+    let server = |line| OpenError::Server(WireError::Server(said(line)));
+    let broken = || OpenError::Server(io::Error::from(ErrorKind::UnexpectedEof).into());
+    let not_redis = || OpenError::Server(WireError::Unexpected(NOT_RESP));
+    let unknown = "failed to lookup address information: Name or service not known";
+    let certificate = "invalid peer certificate: certificate not valid for name \"redis-1\"";
+    let wrong_password = "WRONGPASS invalid username-password pair or user is disabled.";
+    let given = [
+        ("none listens", tcp(), of_system(ErrorKind::ConnectionRefused, "Connection refused")),
+        ("unknown host", tcp(), no_address(unknown)),
+        ("slow", tcp(), OpenError::Slow(Duration::from_secs(3))),
+        ("hangs up", tcp(), broken()),
+        ("TLS, hangs up", tls(), broken()),
+        ("not Redis", tcp(), not_redis()),
+        ("TLS, not Redis", tls(), not_redis()),
+        ("no socket", socket(), of_system(ErrorKind::NotFound, "No such file or directory")),
+        ("foreign socket", socket(), of_system(ErrorKind::PermissionDenied, "Permission denied")),
+        ("TLS, not spoken", tls(), OpenError::WithoutTls),
+        ("TLS, unknown authority", tls(), invalid("invalid peer certificate: UnknownIssuer")),
+        ("TLS, another name", tls(), invalid(certificate)),
+        ("TLS, early", tls(), invalid("invalid peer certificate: NotValidYet")),
+        ("TLS, expired", tls(), invalid("invalid peer certificate: Expired")),
+        ("TLS, bad certificate", tls(), invalid("invalid peer certificate: BadEncoding")),
+        ("TLS, no own certificate", tls(), invalid("received fatal alert: CertificateRequired")),
+        ("TLS, own certificate", tls(), invalid("received fatal alert: UnknownCA")),
+        ("TLS, no common version", tls(), invalid("received fatal alert: ProtocolVersion")),
+        ("wrong password", tcp(), server(wrong_password)),
+        (
+            "no password",
+            tcp(),
+            server(
+                "NOAUTH HELLO must be called with the client already \
+            authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used",
+            ),
+        ),
+        ("replica", tcp(), server("READONLY You can't write against a read only replica.")),
+        ("loads", tcp(), server("LOADING Redis is loading the dataset in memory")),
+        ("old", tcp(), server("ERR unknown command 'HELLO'")),
+        ("full", tcp(), server("ERR max number of clients reached")),
+        ("no credentials", tcp(), OpenError::NoCredentials("no token".to_owned())),
+    ];
+    let failed = |(name, address, error)| (name, connect_error(&address, error, false));
+    let provided = ("provided password", connect_error(&tcp(), server(wrong_password), true));
+    given.into_iter().map(failed).chain([provided])
+}
+
 /// What an attempt to connect ends with that is answered so.
 fn connect(error: WireError) -> ConnectError {
     let address = Address::Tcp { host: "host".to_owned(), port: 6379 };
