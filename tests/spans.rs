@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use distlock::{LockError, LockManager, current, distributed_lock};
-use testkit::eventually;
+use distlock::{LockError, LockManager, LockManagerBuilder, current, distributed_lock};
+use testkit::{RedisServer, Replicated, eventually};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber, info, info_span};
@@ -118,12 +118,16 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Records {
 
 /// A manager of its own, and all spans are recorded.
 fn manager() -> LockManager {
+    manager_of("memory://").build().expect("a valid URL")
+}
+
+fn manager_of(url: impl Into<String>) -> LockManagerBuilder {
     static RECORD: Once = Once::new();
     RECORD.call_once(|| {
         let records = tracing_subscriber::registry().with(Records);
         tracing::subscriber::set_global_default(records).expect("nobody else sets one");
     });
-    LockManager::connect("memory://").expect("a valid URL")
+    LockManager::builder().url(url)
 }
 
 /// The spans with this name of a key, each with its index.
@@ -376,18 +380,99 @@ fn a_lost_hold_ends_with_the_reason() {
     assert_eq!(holds("lost:0")[0].1.field("reason"), "it reached its max_hold");
 }
 
-#[distributed_lock("confirmed", manager = locks, release = confirmed)]
-async fn confirmed(locks: &LockManager) -> Result<(), LockError> {
+#[distributed_lock("{key}", manager = locks, release = confirmed)]
+async fn confirmed(locks: &LockManager, key: &str, body: impl FnOnce()) -> Result<(), LockError> {
+    body();
     Ok(())
 }
 
 #[test]
 fn a_confirmed_release_ends_the_span() {
     let locks = manager();
-    run(confirmed(&locks)).expect("it is free");
+    run(confirmed(&locks, "confirmed", || ())).expect("it is free");
     let guard = locks.mutex("confirmed").wait_for_release().acquire_blocking();
     guard.expect("it is free").release_blocking().expect("it was held");
     assert_eq!(hold_outcomes("confirmed"), ["released", "released"]);
+}
+
+/// The outcome and the reason of the only hold of a key.
+fn end_of(key: &str) -> (String, String) {
+    let (_, hold) = only(holds(key));
+    (hold.outcome().to_owned(), hold.field("reason").to_owned())
+}
+
+#[track_caller]
+fn assert_lost(key: &str, reason: &str) {
+    assert_eq!(end_of(key), ("lost".to_owned(), reason.to_owned()));
+}
+
+#[test]
+fn a_release_that_is_not_confirmed_ends_the_span_with_the_reason() {
+    let server = RedisServer::start().unwrap();
+    let outage = Duration::from_millis(300);
+    let locks = manager_of(server.url()).ttl(LIMIT * 3).outage_timeout(outage).build().unwrap();
+    let held = locks.mutex("doubt:guard").wait_for_release().acquire_blocking().unwrap();
+    let keys = ["doubt:a", "doubt:b"];
+    let all = locks.mutex_many(keys).wait_for_release().acquire_blocking().unwrap();
+    let simple = locks.mutex("doubt:simple").acquire_blocking().unwrap();
+    run(confirmed(&locks, "doubt:call", || server.kill())).unwrap_err();
+    held.release_blocking().unwrap_err();
+    all.release_blocking().unwrap_err();
+    simple.release_blocking().expect("it does not wait for the server");
+    for key in ["doubt:call", "doubt:guard", "doubt:a", "doubt:b"] {
+        assert_lost(key, "the server did not confirm the release");
+    }
+    assert_eq!(hold_outcomes("doubt:simple"), ["released"]);
+}
+
+#[test]
+fn a_release_that_the_server_denies_ends_the_span_with_the_reason() {
+    let server = RedisServer::start().unwrap();
+    server.command(&["ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all"]);
+    let url = format!("redis://app:pw@127.0.0.1:{}/", server.port());
+    let locks = manager_of(url).ttl(LIMIT * 3).build().unwrap();
+    let [gone, refused] = ["denied:gone", "denied:refused"]
+        .map(|key| locks.mutex(key).wait_for_release().acquire_blocking().unwrap());
+    server.command(&["DEL", "lock:{denied:gone}"]);
+    gone.release_blocking().unwrap_err();
+    assert_lost("denied:gone", "the server does not know the hold any more");
+    server.command(&["ACL", "SETUSER", "app", "-del"]);
+    let error = refused.release_blocking().unwrap_err();
+    let (outcome, reason) = end_of("denied:refused");
+    assert_eq!(outcome, "lost");
+    assert!(reason.starts_with("the server refused the release: NOPERM"), "{reason}");
+    assert!(error.to_string().contains(&reason), "{error}");
+}
+
+#[test]
+fn a_hold_that_no_replica_confirms_any_more_is_lost_before_its_confirmed_release() {
+    let all = Replicated::start(1).unwrap();
+    let locks = manager_of(all.url()).ttl(Duration::from_secs(3)).confirm(LIMIT).build().unwrap();
+    let request = |key: &str| locks.mutex(key).replicas(1).wait_for_release();
+    let [held, released] =
+        ["replica:held", "replica:released"].map(|key| request(key).acquire_blocking().unwrap());
+    all.replicas().for_each(RedisServer::pause);
+    // Only grants and renewals wait for replicas.
+    released.release_blocking().expect("the server has confirmed it");
+    assert_eq!(end_of("replica:released"), ("released".to_owned(), String::new()));
+    eventually(LIMIT, "it is lost", || !held.hold().is_valid());
+    held.release_blocking().unwrap_err();
+    assert_lost("replica:held", "0 of 1 replica confirmed the renewal");
+    all.replicas().for_each(RedisServer::resume);
+}
+
+#[test]
+fn a_confirmed_release_whose_answer_is_not_waited_for_ends_the_span() {
+    let server = RedisServer::start().unwrap();
+    let locks = manager_of(server.url()).build().unwrap();
+    let guard = locks.mutex("unanswered").wait_for_release().acquire_blocking().unwrap();
+    server.pause();
+    let mut release = Box::pin(guard.release());
+    assert!(poll(release.as_mut()).is_pending());
+    assert!(!only(holds("unanswered")).1.closed);
+    drop(release);
+    assert_eq!(hold_outcomes("unanswered"), ["released"]);
+    server.resume();
 }
 
 #[test]

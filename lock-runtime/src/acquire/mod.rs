@@ -444,8 +444,8 @@ pub(crate) async fn release_and_wait(section: Section) -> Result<(), LockError> 
             ReleaseOutcome::Unknown => Err(LockError::unconfirmed(lease.key())),
             ReleaseOutcome::Refused(why) => Err(LockError::not_released(lease.key(), &why)),
         };
-        if let (Some(span), Err(error)) = (lease.take_span(), &confirmed) {
-            span.set_end(error.kind(), error);
+        if let (Some(span), Err(LockError::Lost(lost))) = (lease.take_span(), &confirmed) {
+            span.set_end("lost", &lost.reason);
         }
         outcome = outcome.and(confirmed);
     }
