@@ -16,7 +16,7 @@ use crate::link::state::LinkState;
 use crate::protocol::Protocol;
 use crate::protocol::connection::ConnectErrorKind;
 use crate::protocol::node::NodeContext;
-use crate::protocol::request::CommandError;
+use crate::protocol::request::{CommandError, Loss};
 use crate::protocol::timing::Timing;
 use crate::types::fence::Fence;
 use crate::types::time::{self, Timestamp};
@@ -66,6 +66,15 @@ impl SimulatedLink {
     /// A turn of the keeper. Returns whether it gives up the connection.
     pub fn turn(&self) -> bool {
         self.0.keeper_turn(false).is_some_and(|plan| plan.connect)
+    }
+
+    /// Its process has ended, so no turn releases a hold that lingers. The link has its queue, and
+    /// the queue the link: they would keep each other.
+    pub fn abandon(&self) {
+        self.with(|state, _| {
+            state.router().lose_all(&Loss::Shutdown);
+            state.close();
+        });
     }
 
     /// Whether there are commands to be sent.

@@ -64,6 +64,14 @@ struct LiveProcess {
     running: Vec<Option<Running>>,
 }
 
+impl Drop for LiveProcess {
+    fn drop(&mut self) {
+        self.locks = None;
+        self.running.clear();
+        self.links.iter().for_each(SimulatedLink::abandon);
+    }
+}
+
 /// The state of its connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Link {
