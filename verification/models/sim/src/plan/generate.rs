@@ -507,10 +507,6 @@ impl PlanGenerator {
         for member in processes {
             member.replicas = Replicas::None;
             member.data_loss_grace = true;
-            for step in member.tasks.iter_mut().flat_map(|task| &mut task.steps) {
-                step.nested.clear();
-                (step.siblings, step.foreign_tasks) = (false, false);
-            }
         }
         let mut at = Duration::ZERO;
         for _ in 0..chance.u32(..6) {
