@@ -3,22 +3,34 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::time::Duration;
 
-use sim::campaign::Campaign;
-
-/// Seeds among these crash a process while a hold of it lingers, with one server and in a cluster.
-const SCHEDULES: u64 = 600;
+use sim::plan::{Fault, FaultKind, Plan};
+use sim::trial::Trial;
 
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").expect("the kernel lists them").count()
 }
 
+/// A schedule in which every process crashes, most of them while a hold lingers.
+fn crashes(seed: u64) -> Plan {
+    let mut plan = Plan::generate(seed);
+    let tasks = plan.processes.iter_mut().flat_map(|process| &mut process.tasks);
+    for step in tasks.flat_map(|task| &mut task.steps) {
+        step.ask.linger = Duration::from_secs(1);
+    }
+    let crash = |(process, at)| Fault { at, what: FaultKind::Crash { process } };
+    let starts = plan.processes.iter().map(|process| process.starts_at);
+    let times = starts.map(|start| start + Duration::from_millis(100));
+    plan.faults = (0..).zip(times).map(crash).collect();
+    plan
+}
+
 /// Each link of a process has two.
 #[test]
-fn schedules_leave_no_descriptors() {
+fn processes_that_crash_leave_no_descriptors() {
     let before = descriptors();
-    let campaign = Campaign { seeds: 1..SCHEDULES + 1, cluster: false, jobs: 2, enough: 1 };
-    let outcome = campaign.run(|_, _| {});
-    assert_eq!(outcome.schedules, SCHEDULES, "{:?}", outcome.findings);
+    let run = (1..=300).map(crashes).inspect(|plan| drop(Trial::of(plan)));
+    assert!(run.filter(|plan| plan.nodes > 1).count() > 30, "too few of them are of clusters");
     assert_eq!(descriptors(), before);
 }
