@@ -344,9 +344,15 @@ impl Party {
     /// Reads if that is its role. Ready after a pass.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.kind == PartyKind::Thread {
-            let _ = READS_FOR.try_with(|reads_for| {
-                *reads_for.borrow_mut() = Some((Arc::clone(&self.link), self.id));
-            });
+            let own = Some((Arc::clone(&self.link), self.id));
+            let other = READS_FOR.try_with(|reads_for| reads_for.replace(own)).ok().flatten();
+            // One future may wait for several things. The thread reads for the last of them, and
+            // must not keep the role that it has for another.
+            if let Some((link, party)) = other
+                && (party != self.id || !Arc::ptr_eq(&link, &self.link))
+            {
+                link.cannot_read(party, PartyKind::Thread);
+            }
             return Poll::Pending;
         }
         if self.cannot_read {

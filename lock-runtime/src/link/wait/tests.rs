@@ -106,6 +106,35 @@ fn a_wait_inside_another_one_does_not_take_its_wake_up() {
 }
 
 #[test]
+fn a_thread_that_waits_for_two_things_reads_for_the_later_one_too() {
+    let server = testkit::RedisServer::start().expect("a server");
+    let (done, ended) = mpsc::channel();
+    let url = server.url();
+    // Left alone if it hangs.
+    thread::spawn(move || {
+        let locks = LockManager::connect(&url).expect("the url is well formed");
+        locks.inspect_blocking("key").expect("it is connected");
+        let link = Arc::clone(locks.core().link().link());
+        let (mut first, mut second) = (Driver::default(), Driver::default());
+        let mut answer = None;
+        let mut polls = 0;
+        let found = block_on(poll_fn(|context| {
+            polls += 1;
+            assert!(first.poll(&link, context, |_| Poll::<()>::Pending).is_pending());
+            if polls == 1 {
+                // It reads from now on.
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let answer = answer.get_or_insert_with(|| locks.core().links().inspect("key"));
+            second.poll(&link, context, |context| Pin::new(&mut *answer).poll(context))
+        }));
+        let _ = done.send(matches!(found, Some(Ok(Ok(_)))));
+    });
+    assert_eq!(ended.recv_timeout(SECONDS), Ok(true));
+}
+
+#[test]
 fn a_thread_that_stays_awake_is_woken_by_the_outcome() {
     for outcome in [Ok(7), Err(())] {
         let (sender, receiver) = oneshot::channel();
