@@ -134,6 +134,7 @@ fn a_list_goes_on_after_a_restart_of_the_server() {
     let mut fresh = locks.list();
     let error = fresh.next_blocking().unwrap_err();
     assert!(matches!(error, LockError::Unavailable(_)), "{error:?}");
+    assert_is_about_the_list(&error);
     server.restart().unwrap();
     testkit::eventually(LIMIT, "it goes on", || fresh.next_blocking().is_ok());
     drop(held);
@@ -147,4 +148,12 @@ fn a_list_ends_with_its_manager() {
     locks.shutdown_blocking();
     let error = list.next_blocking().unwrap_err();
     assert!(matches!(error, LockError::Closed(_)), "{error:?}");
+    assert_is_about_the_list(&error);
+}
+
+#[track_caller]
+fn assert_is_about_the_list(error: &LockError) {
+    let text = error.to_string();
+    assert!(text.starts_with("the locks with the prefix 'lock:' cannot be listed"), "{text}");
+    assert_eq!(error.key(), None);
 }

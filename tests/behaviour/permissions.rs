@@ -81,6 +81,7 @@ fn a_missing_read_permission_is_not_reported_as_a_key_conflict() {
     assert!(error.to_string().to_lowercase().contains("'get'"), "{error}");
     let error = locks.inspect_blocking("rights").unwrap_err();
     assert!(matches!(error, LockError::Refused(_)), "{error:?}");
+    assert!(error.to_string().starts_with("lock 'rights' cannot be inspected: "), "{error}");
     assert!(error.to_string().to_lowercase().contains("'get'"), "{error}");
     held.release_blocking().unwrap();
 }
@@ -96,6 +97,11 @@ fn a_list_without_permission_names_the_command_and_goes_on_with_it() {
         let error = list.next_blocking().unwrap_err();
         assert!(matches!(error, LockError::Refused(_)), "{error:?}");
         assert!(error.to_string().to_lowercase().contains("'scan'"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .ends_with("; grant the user `+scan`, which lists need and locks do not")
+        );
     }
     server.command(&["ACL", "SETUSER", "app", "+scan"]);
     assert_eq!(list.next_blocking().unwrap().expect("it is held").0, "rights");

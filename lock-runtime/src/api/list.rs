@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::acquire::core::ManagerCore;
 use crate::api::inspection::{Inspection, inspect};
 use crate::backend::redis::address::NodeAddress;
-use crate::error::LockError;
+use crate::error::{LockError, Task};
 use crate::link::handle::LinkHandle;
 use crate::link::wait::{block_on, drive};
 use crate::protocol::listing::{ListStep, Listing};
@@ -112,7 +112,8 @@ impl LockList {
     ///
     /// [`LockError::Unavailable`] if a server cannot be reached, [`LockError::Refused`] if it
     /// refuses, for example because the user has no permission for `SCAN`, [`LockError::Closed`]
-    /// after a shutdown. The next call continues where this one has stopped.
+    /// after a shutdown. The next call continues where this one has stopped; in a cluster with the
+    /// other nodes, and it comes back to the one that failed when they are done.
     ///
     /// # Cancel safety
     ///
@@ -195,7 +196,7 @@ impl LockList {
                 if outcome.is_none() && !core.links().nodes().iter().any(has) {
                     return Ok(true);
                 }
-                let (keys, next) = self.answered(outcome)?;
+                let (keys, next) = self.answered(outcome).inspect_err(|_| self.listing.failed())?;
                 self.found.extend(keys.into_iter().filter(|key| !self.seen.contains(key)));
                 self.listing.scanned(address, next);
             }
@@ -203,13 +204,15 @@ impl LockList {
         Ok(true)
     }
 
-    /// An error that names the keys which were looked for. Without an outcome the manager was shut
-    /// down.
+    /// An error that names the prefix. Without an outcome the manager was shut down.
     fn answered<T>(&self, outcome: Option<Result<T, Failure>>) -> Result<T, LockError> {
-        let core = &self.core;
-        let keys = || format!("{}*", core.space().prefix());
-        let outcome = outcome.ok_or_else(|| core.closed(&keys()))?;
-        outcome.map_err(|failure| LockError::from_failure(&keys(), Duration::ZERO, failure))
+        let prefix = self.core.space().prefix();
+        let error = match outcome {
+            Some(Ok(answer)) => return Ok(answer),
+            Some(Err(failure)) => LockError::from_failure(prefix, Duration::ZERO, failure),
+            None => self.core.closed(prefix),
+        };
+        Err(error.of(Task::List))
     }
 }
 

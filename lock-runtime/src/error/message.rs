@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter, Result};
 
 use crate::error::{
     Busy, Cause, ClosedReason, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail,
-    LockError, TimedOut,
+    LockError, Task, TimedOut,
 };
 use crate::protocol::request::Loss;
 use crate::types::text::{HumanDuration, printable};
@@ -59,11 +59,26 @@ impl fmt::Debug for LockError {
 }
 
 fn fmt_detail(detail: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
-    let ErrorDetail { key, reason, cause } = detail;
+    let ErrorDetail { key, reason, cause, task } = detail;
+    let key = printable(key);
+    match task {
+        Task::List => write!(f, "the locks with the prefix '{key}' ")?,
+        _ => write!(f, "lock '{key}' ")?,
+    }
     let (what, advice) = what_and_advice(cause, reason);
-    write!(f, "lock '{}' {what}", printable(key))?;
-    if !matches!(cause, Cause::Closed(_)) {
-        write!(f, ": {reason}")?;
+    let failed = match (task, cause) {
+        (Task::Acquire, Cause::Closed(_)) => "was requested from",
+        (Task::Acquire, _) => what,
+        (Task::Inspect, _) => "cannot be inspected",
+        // It may have been released without an answer.
+        (Task::ForceRelease, Cause::Unavailable) => "may still be held",
+        (Task::ForceRelease, _) => "cannot be released",
+        (Task::List, _) => "cannot be listed",
+    };
+    match (task, cause) {
+        (Task::Acquire, Cause::Closed(_)) => write!(f, "{failed} {what}")?,
+        (_, Cause::Closed(_)) => write!(f, "{failed} by {what}")?,
+        _ => write!(f, "{failed}: {reason}")?,
     }
     if matches!(cause, Cause::Lost(Loss::Refused(_))) {
         f.write_str("; check what was written")?;
@@ -104,14 +119,14 @@ fn what_and_advice(cause: &Cause, reason: &str) -> (&'static str, &'static str) 
             (LOST, "check what was written, and let the storage reject old fencing tokens")
         }
         Cause::Closed(ClosedReason::ShutDown) => {
-            ("was requested from a manager that was shut down", "create a new manager")
+            ("a manager that was shut down", "create a new manager")
         }
         Cause::Closed(ClosedReason::Panicked) => (
-            "was requested from a manager that has stopped after a panic",
+            "a manager that has stopped after a panic",
             "create a new manager, and report the panic message",
         ),
         Cause::Closed(ClosedReason::Forked) => {
-            ("was requested from a manager created before a fork", "create one in the child")
+            ("a manager created before a fork", "create one in the child")
         }
     }
 }
@@ -232,6 +247,7 @@ fn server_advice(reason: &str) -> &'static str {
     const RIGHTS: &str =
         "grant the user the rights to run scripts and to publish and subscribe under the prefix";
     const ADVICE: &[(&str, &str)] = &[
+        ("'scan'", "grant the user `+scan`, which lists need and locks do not"),
         ("OOM", MEMORY),
         ("MOVED ASK CROSSSLOT", CLUSTER),
         ("READONLY", PRIMARY),
@@ -240,6 +256,7 @@ fn server_advice(reason: &str) -> &'static str {
         ("MISCONF", DISK),
         ("NOREPLICAS", REPLICAS),
         ("confirmed", "check that the replicas run and keep up, or ask for fewer"),
+        ("DB", "name one of the databases that the server has"),
     ];
     advice(ADVICE, reason).unwrap_or("see the server's message")
 }

@@ -11,8 +11,9 @@ pub(crate) mod message;
 
 /// Why a lock was not acquired, or not kept.
 ///
-/// Each variant is a case that callers handle differently. Each names the key. It converts into
-/// [`std::io::Error`], so that functions which return `io::Result` can be annotated.
+/// Each variant is a case that callers handle differently. Each names the key, or, of a
+/// [list](crate::LockList), the prefix. It converts into [`std::io::Error`], so that functions
+/// which return `io::Result` can be annotated.
 ///
 /// ```
 /// # use distlock_runtime as distlock;
@@ -129,12 +130,22 @@ impl Busy {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ErrorDetail {
-    /// The key.
+    /// The key. Of a [list](crate::LockList), the prefix of its locks.
     pub key: Box<str>,
     /// What happened, or the server's error.
     pub reason: Box<str>,
     /// The same for the message.
     cause: Cause,
+    task: Task,
+}
+
+/// What a call wanted to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    Acquire,
+    Inspect,
+    ForceRelease,
+    List,
 }
 
 /// What an [`ErrorDetail`] is about.
@@ -361,6 +372,15 @@ impl LockError {
         }
     }
 
+    /// The same error, of a call that did not want to acquire the lock.
+    pub(crate) fn of(mut self, task: Task) -> Self {
+        if let Self::Unavailable(detail) | Self::Refused(detail) | Self::Closed(detail) = &mut self
+        {
+            detail.task = task;
+        }
+        self
+    }
+
     /// Returns after how long a retry is useful, if the server reported it: see
     /// [`Busy::retry_after`] and [`DataLoss::left`]. `None` for all other errors.
     #[must_use]
@@ -372,15 +392,15 @@ impl LockError {
         }
     }
 
-    /// Returns the key, or `None` for a configuration error.
+    /// Returns the key, or `None` for a configuration error and for an error of a list.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         match self {
             Self::Busy(busy) => Some(&busy.key),
-            Self::Lost(cause)
-            | Self::Unavailable(cause)
-            | Self::Refused(cause)
-            | Self::Closed(cause) => Some(&cause.key),
+            Self::Lost(detail)
+            | Self::Unavailable(detail)
+            | Self::Refused(detail)
+            | Self::Closed(detail) => (detail.task != Task::List).then_some(&detail.key),
             Self::NoReply(timeout) | Self::KeyConflict(timeout) => Some(&timeout.key),
             Self::DataLoss(loss) => Some(&loss.key),
             Self::Deadlock(deadlock) => Some(&deadlock.key),
@@ -398,7 +418,7 @@ impl CycleMember {
 
 impl ErrorDetail {
     fn new(key: &str, reason: &str, cause: Cause) -> Self {
-        Self { key: key.into(), reason: words(reason).into(), cause }
+        Self { key: key.into(), reason: words(reason).into(), cause, task: Task::Acquire }
     }
 }
 

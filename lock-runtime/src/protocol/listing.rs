@@ -7,9 +7,13 @@
 //! walk therefore goes over all nodes twice. A lock that moves while the first round is under way
 //! is where the second one finds it; one that moves later was where the first one has found it.
 //! Before each round the nodes are discovered, so that none is missing that had slots by then.
+//!
+//! A node that cannot be asked comes after the others: what they have may be all that is needed.
 
 #[cfg(test)]
 mod tests;
+
+use std::collections::VecDeque;
 
 use crate::types::time::Timestamp;
 
@@ -54,11 +58,14 @@ pub(crate) struct Listing<N> {
     done: Vec<N>,
     /// The node that is not.
     current: Option<(N, ScanCursor)>,
+    /// Nodes that could not be asked.
+    postponed: VecDeque<(N, ScanCursor)>,
 }
 
 impl<N: Clone + PartialEq> Listing<N> {
     pub(crate) fn of_server() -> Self {
-        Self { rounds: 1, is_discovered: true, done: Vec::new(), current: None }
+        let (done, postponed) = (Vec::new(), VecDeque::new());
+        Self { rounds: 1, is_discovered: true, done, current: None, postponed }
     }
 
     pub(crate) fn of_cluster() -> Self {
@@ -76,9 +83,14 @@ impl<N: Clone + PartialEq> Listing<N> {
             }
             // What another node has taken over is there.
             self.current.take_if(|(node, _)| !nodes.contains(node));
-            let next = || nodes.iter().find(|node| !self.done.contains(node));
+            self.postponed.retain(|(node, _)| nodes.contains(node));
             if self.current.is_none() {
-                self.current = next().map(|node| (node.clone(), ScanCursor::START));
+                let is_new = |node: &&N| {
+                    !self.done.contains(node)
+                        && self.postponed.iter().all(|(other, _)| other != *node)
+                };
+                let next = nodes.iter().find(is_new).map(|node| (node.clone(), ScanCursor::START));
+                self.current = next.or_else(|| self.postponed.pop_front());
             }
             if let Some((node, cursor)) = &self.current {
                 return ListStep::Scan(node.clone(), *cursor);
@@ -92,6 +104,11 @@ impl<N: Clone + PartialEq> Listing<N> {
     /// The nodes were discovered.
     pub(crate) fn discovered(&mut self) {
         self.is_discovered = true;
+    }
+
+    /// The last step of the walk was not answered.
+    pub(crate) fn failed(&mut self) {
+        self.postponed.extend(self.current.take());
     }
 
     /// A step of the walk over this node is done, and this is where it goes on.

@@ -11,7 +11,7 @@ use crate::api::manager::LockManager;
 use crate::backend::redis::errors::{call_error, node_error};
 use crate::backend::redis::value::ServerError;
 use crate::backend::redis::{cluster, errors, sentinel};
-use crate::error::{ClosedReason, DeadlockKind, LockError};
+use crate::error::{ClosedReason, DeadlockKind, LockError, Task};
 use crate::protocol::connection::ConnectErrorKind;
 use crate::protocol::replicas::Confirmations;
 use crate::protocol::request::{Failure, Loss};
@@ -95,6 +95,7 @@ fn cases() -> impl Iterator<Item = (&'static str, LockError)> {
     of_others
         .chain(of_replicas())
         .chain(of_the_server())
+        .chain(of_questions())
         .chain(of_no_server())
         .chain(replies())
         .chain(config())
@@ -232,6 +233,36 @@ fn of_the_server() -> Vec<(&'static str, LockError)> {
     ]
 }
 
+/// Of calls that do not want the lock.
+fn of_questions() -> Vec<(&'static str, LockError)> {
+    let unavailable = || failed(Failure::Unavailable("the connection broke".to_owned()));
+    let refused = |why: &str| failed(Failure::Refused(why.to_owned()));
+    let closed = || LockError::closed("account:7", ClosedReason::ShutDown);
+    let noscan = "NOPERM User app has no permissions to run the 'scan' command";
+    let list = |failure| LockError::from_failure("lock:", Duration::ZERO, failure).of(Task::List);
+    vec![
+        ("inspection, unavailable", unavailable().of(Task::Inspect)),
+        ("inspection, refused", refused(NOPERM).of(Task::Inspect)),
+        ("inspection, closed", closed().of(Task::Inspect)),
+        ("forced release, unavailable", unavailable().of(Task::ForceRelease)),
+        ("forced release, refused", refused(NOPERM).of(Task::ForceRelease)),
+        ("forced release, closed", closed().of(Task::ForceRelease)),
+        ("list, unavailable", list(Failure::Unavailable("the connection broke".to_owned()))),
+        ("list, refused", list(Failure::Refused(noscan.to_owned()))),
+        ("list, closed", LockError::closed("lock:", ClosedReason::Forked).of(Task::List)),
+    ]
+}
+
+#[test]
+fn an_error_of_a_list_has_no_key() {
+    let mut names = Vec::new();
+    for (name, error) in of_questions() {
+        assert_eq!(error.key().is_none(), name.starts_with("list"), "{name}");
+        names.push(name);
+    }
+    assert!(names.iter().any(|name| name.starts_with("list")), "{names:?}");
+}
+
 /// Of servers that cannot be connected to, and of Sentinels or nodes that lead to none.
 fn of_no_server() -> impl Iterator<Item = (&'static str, LockError)> {
     let lead_to_none = sentinel::tests::errors().into_iter().chain(cluster::tests::errors());
@@ -264,6 +295,7 @@ fn replies() -> Vec<(&'static str, LockError)> {
         "NOPERM this user has no permissions to run the 'evalsha' command",
         "WRONGPASS invalid username-password pair or user is disabled.",
         "NOAUTH Authentication required.",
+        "ERR DB index is out of range",
         "ERR two lines.",
     ];
     let code = |line: &'static str| line.split(' ').next().unwrap_or(line);

@@ -69,3 +69,40 @@ fn a_node_that_takes_over_is_walked_over_from_the_beginning() {
     listing.scanned(1, page(0));
     assert_eq!(listing.step(&[1, 2, 3]), ListStep::Discover);
 }
+
+#[test]
+fn a_node_that_cannot_be_asked_comes_after_the_others() {
+    let mut listing = Listing::of_cluster();
+    assert_eq!(listing.step(&[1, 2, 3, 4]), ListStep::Discover);
+    listing.discovered();
+    assert_eq!(scans(&mut listing, &[1, 2, 3, 4]), (1, 0));
+    listing.scanned(1, page(17));
+    listing.failed();
+    for node in [2, 3] {
+        assert_eq!(scans(&mut listing, &[1, 2, 3, 4]), (node, 0));
+        listing.scanned(node, page(0));
+    }
+    assert_eq!(scans(&mut listing, &[1, 2, 3, 4]), (4, 0));
+    listing.failed();
+    // Each in its turn, where it was.
+    for _ in 0..2 {
+        assert_eq!(scans(&mut listing, &[1, 2, 3, 4]), (1, 17));
+        listing.failed();
+        assert_eq!(scans(&mut listing, &[1, 2, 3, 4]), (4, 0));
+        listing.failed();
+    }
+    // Another one has taken over from it.
+    assert_eq!(scans(&mut listing, &[2, 3, 4]), (4, 0));
+    listing.scanned(4, page(0));
+    assert_eq!(listing.step(&[2, 3, 4]), ListStep::Discover);
+}
+
+#[test]
+fn a_server_that_could_not_be_asked_goes_on_where_it_was() {
+    let mut listing = Listing::of_server();
+    assert_eq!(scans(&mut listing, &[1]), (1, 0));
+    listing.scanned(1, page(17));
+    assert_eq!(scans(&mut listing, &[1]), (1, 17));
+    listing.failed();
+    assert_eq!(scans(&mut listing, &[1]), (1, 17));
+}
