@@ -35,9 +35,13 @@
 //! primary with replicas behind one address, and [`Cluster`] a Redis Cluster of three primaries
 //! with a replica each.
 //!
+//! With the feature `tls`, an `Authority` issues certificates for servers with a TLS port.
+//!
 //! On Linux, a server can have its own wall clock (`Builder::with_clock`, `RedisServer::clock`),
 //! and `Resources` counts threads and file descriptors of a process.
 
+#[cfg(feature = "tls")]
+mod authority;
 mod barrier;
 #[cfg(target_os = "linux")]
 mod clock;
@@ -54,6 +58,8 @@ mod resources;
 mod sentinels;
 mod server;
 
+#[cfg(feature = "tls")]
+pub use authority::{Authority, Issued};
 pub use barrier::Barrier;
 #[cfg(target_os = "linux")]
 pub use clock::ServerClock;

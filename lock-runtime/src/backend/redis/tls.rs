@@ -77,6 +77,11 @@ mod rustls_session {
                     .to_owned(),
             );
         }
+        if client.as_ref().is_some_and(|(_, key)| has_block(key, "ENCRYPTED PRIVATE KEY")) {
+            let text = "the client's key is encrypted; write it without a passphrase, as `openssl \
+                pkey` does";
+            return Err(text.to_owned());
+        }
         let blocks = [("the CA certificate", "CERTIFICATE", ca.as_ref())]
             .into_iter()
             .chain([("the client certificate", "CERTIFICATE", client.as_ref().map(|(pem, _)| pem))])

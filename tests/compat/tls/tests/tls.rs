@@ -1,103 +1,26 @@
 //! A real server behind TLS, with certificates of every kind. The crate depends on distlock alone.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "redis")]
 use distlock::redis::{Client, TlsCertificates};
 use distlock::{LockError, LockManager, LockManagerBuilder, distributed_lock};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use tempfile::TempDir;
-use testkit::{Cluster, RedisServer, ReservedPort};
+use rcgen::CertificateParams;
+use testkit::{Authority, Cluster, RedisServer, ReservedPort};
 
 const WAIT: Duration = Duration::from_secs(2);
 /// Far more than any answer takes, and far less than for ever.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A certificate authority, and the directory with what it has issued.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    dir: TempDir,
-}
-
-/// A certificate with its key, in PEM form.
-struct Issued {
-    certificate: String,
-    key: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        let name = format!("authority {}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(rcgen::DnType::CommonName, name);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        Self { issuer, dir: tempfile::tempdir().unwrap() }
-    }
-
-    fn pem(&self) -> String {
-        self.issuer.pem()
-    }
-
-    fn issue(&self, params: &CertificateParams) -> Issued {
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
-        Issued { certificate, key: key.serialize_pem() }
-    }
-
-    fn file(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        path
-    }
-
-    /// A server with such a certificate, and its port for TLS.
-    fn server(&self, params: &CertificateParams, clients: &str) -> (RedisServer, ReservedPort) {
-        self.start(RedisServer::builder(), params, clients)
-    }
-
-    fn start(
-        &self,
-        builder: testkit::Builder,
-        params: &CertificateParams,
-        clients: &str,
-    ) -> (RedisServer, ReservedPort) {
-        let port = ReservedPort::for_server().unwrap();
-        let settings = self.settings(&self.issue(params), &port, clients);
-        let with = |builder: testkit::Builder, (name, value)| builder.arg(name, value);
-        (settings.into_iter().fold(builder, with).start().unwrap(), port)
-    }
-
-    /// Of a server with this certificate.
-    fn settings(
-        &self,
-        issued: &Issued,
-        port: &ReservedPort,
-        clients: &str,
-    ) -> [(&'static str, String); 5] {
-        let path = |name, content: &str| self.file(name, content).to_str().unwrap().to_owned();
-        [
-            ("tls-port", port.number().to_string()),
-            ("tls-cert-file", path("server.pem", &issued.certificate)),
-            ("tls-key-file", path("server-key.pem", &issued.key)),
-            ("tls-ca-cert-file", path("ca.pem", &self.pem())),
-            ("tls-auth-clients", clients.to_owned()),
-        ]
-    }
-}
-
-/// A certificate for these names.
-fn certificate_for(names: &[&str]) -> CertificateParams {
-    CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()).unwrap()
-}
-
-fn here() -> CertificateParams {
-    certificate_for(&["127.0.0.1", "localhost"])
+/// A server with such a certificate, and its port for TLS.
+fn server(
+    authority: &Authority,
+    params: &CertificateParams,
+    clients: &str,
+) -> (RedisServer, ReservedPort) {
+    authority.start(RedisServer::builder(), params, clients)
 }
 
 fn secure(port: u16) -> LockManagerBuilder {
@@ -148,7 +71,7 @@ fn a_url_is_all_that_a_server_known_to_the_system_needs() {
         return assert_locks(|| LockManager::builder().url(&url));
     }
     let authority = Authority::new();
-    let (_server, tls) = authority.server(&here(), "no");
+    let (_server, tls) = server(&authority, &Authority::here(), "no");
     let test = "a_url_is_all_that_a_server_known_to_the_system_needs";
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", test]).env(URL, format!("rediss://127.0.0.1:{}/", tls.number()));
@@ -161,7 +84,7 @@ fn a_url_is_all_that_a_server_known_to_the_system_needs() {
 #[test]
 fn a_private_authority_is_trusted_where_it_is_set() {
     let authority = Authority::new();
-    let (_server, tls) = authority.server(&here(), "no");
+    let (_server, tls) = server(&authority, &Authority::here(), "no");
     assert_locks(|| secure(tls.number()).ca_certificate(authority.pem()));
     let name = format!("rediss://localhost:{}/3", tls.number());
     assert_locks(|| LockManager::builder().url(&name).ca_certificate(authority.pem()));
@@ -170,13 +93,13 @@ fn a_private_authority_is_trusted_where_it_is_set() {
 #[test]
 fn a_server_that_asks_for_a_certificate_gets_it() {
     let authority = Authority::new();
-    let (_server, tls) = authority.server(&here(), "yes");
-    let own = authority.issue(&certificate_for(&["client.example"]));
+    let (_server, tls) = server(&authority, &Authority::here(), "yes");
+    let own = authority.issue(&Authority::names(&["client.example"]));
     let with_ca = || secure(tls.number()).ca_certificate(authority.pem());
     assert_locks(|| with_ca().client_certificate(own.certificate.clone(), own.key.clone()));
     let next = "client_certificate";
     assert_refused(&failure(with_ca()), "asks for a certificate of the client", next);
-    let foreign = Authority::new().issue(&certificate_for(&["client.example"]));
+    let foreign = Authority::new().issue(&Authority::names(&["client.example"]));
     let builder = with_ca().client_certificate(foreign.certificate, foreign.key);
     assert_refused(&failure(builder), "does not accept the client's certificate", next);
 }
@@ -184,7 +107,7 @@ fn a_server_that_asks_for_a_certificate_gets_it() {
 #[test]
 fn a_certificate_of_an_unknown_authority_is_refused() {
     let authority = Authority::new();
-    let (_server, tls) = authority.server(&here(), "no");
+    let (_server, tls) = server(&authority, &Authority::here(), "no");
     let error = failure(secure(tls.number()));
     assert_refused(
         &error,
@@ -202,7 +125,7 @@ fn a_certificate_of_an_unknown_authority_is_refused() {
 #[test]
 fn a_certificate_for_another_host_is_refused() {
     let authority = Authority::new();
-    let (_server, tls) = authority.server(&certificate_for(&["redis.example"]), "no");
+    let (_server, tls) = server(&authority, &Authority::names(&["redis.example"]), "no");
     let error = failure(secure(tls.number()).ca_certificate(authority.pem()));
     assert_refused(&error, "certificate is for another name", "host name of the certificate");
 }
@@ -210,16 +133,16 @@ fn a_certificate_for_another_host_is_refused() {
 #[test]
 fn an_expired_certificate_is_refused() {
     let authority = Authority::new();
-    let mut expired = here();
+    let mut expired = Authority::here();
     expired.not_before = rcgen::date_time_ymd(2020, 1, 1);
     expired.not_after = rcgen::date_time_ymd(2021, 1, 1);
-    let (_server, tls) = authority.server(&expired, "no");
+    let (_server, tls) = server(&authority, &expired, "no");
     let error = failure(secure(tls.number()).ca_certificate(authority.pem()));
     assert_refused(&error, "certificate has expired", "renew");
-    let mut early = here();
+    let mut early = Authority::here();
     early.not_before = rcgen::date_time_ymd(2990, 1, 1);
     early.not_after = rcgen::date_time_ymd(2999, 1, 1);
-    let (_server, tls) = authority.server(&early, "no");
+    let (_server, tls) = server(&authority, &early, "no");
     let error = failure(secure(tls.number()).ca_certificate(authority.pem()));
     assert_refused(&error, "certificate is not valid yet", "clock");
 }
@@ -233,7 +156,7 @@ fn a_port_without_tls_is_named() {
 #[test]
 fn a_port_with_tls_that_is_asked_without_is_named() {
     let authority = Authority::new();
-    let (_server, tls) = authority.server(&here(), "no");
+    let (_server, tls) = server(&authority, &Authority::here(), "no");
     let plain = LockManager::builder().url(format!("redis://127.0.0.1:{}/", tls.number()));
     let error = failure(plain);
     assert!(error.to_string().contains("rediss://"), "{error}");
@@ -251,7 +174,7 @@ fn a_port_that_never_answers_is_an_error_in_time() {
 #[test]
 fn a_client_with_certificates_of_its_own_is_refused_with_advice() {
     let authority = Authority::new();
-    let (_server, tls) = authority.server(&here(), "no");
+    let (_server, tls) = server(&authority, &Authority::here(), "no");
     let url = format!("rediss://127.0.0.1:{}/", tls.number());
     let own = TlsCertificates { client_tls: None, root_cert: Some(authority.pem().into_bytes()) };
     let client = Client::build_with_tls(url.as_str(), own).unwrap();
@@ -270,7 +193,7 @@ fn a_client_with_certificates_of_its_own_is_refused_with_advice() {
 
 #[test]
 fn certificates_that_cannot_be_used_are_configuration_errors() {
-    let issued = Authority::new().issue(&here());
+    let issued = Authority::new().issue(&Authority::here());
     let plain =
         LockManager::builder().url("redis://127.0.0.1/").ca_certificate(issued.certificate.clone());
     let cases = [
@@ -282,6 +205,13 @@ fn certificates_that_cannot_be_used_are_configuration_errors() {
         (
             secure(1).client_certificate(issued.certificate.clone(), issued.certificate.clone()),
             "key has no PEM block",
+        ),
+        (
+            secure(1).client_certificate(
+                issued.certificate.clone(),
+                "-----BEGIN ENCRYPTED PRIVATE KEY-----\n-----END ENCRYPTED PRIVATE KEY-----\n",
+            ),
+            "key is encrypted",
         ),
         (
             secure(1)
@@ -302,9 +232,9 @@ fn certificates_that_cannot_be_used_are_configuration_errors() {
 #[test]
 fn sentinels_and_the_primary_that_they_name_are_asked_with_tls() {
     let authority = Authority::new();
-    let (_primary, port) = authority.server(&here(), "no");
+    let (_primary, port) = server(&authority, &Authority::here(), "no");
     let watching = RedisServer::builder().sentinel().arg("tls-replication", "yes");
-    let (sentinel, at) = authority.start(watching, &here(), "no");
+    let (sentinel, at) = authority.start(watching, &Authority::here(), "no");
     let (at, port) = (at.number(), port.number().to_string());
     sentinel.command(&["SENTINEL", "MONITOR", "locks", "127.0.0.1", &port, "1"]);
     let url = format!("rediss-sentinel://127.0.0.1:{at}/locks");
@@ -320,14 +250,12 @@ fn sentinels_and_the_primary_that_they_name_are_asked_with_tls() {
 #[test]
 fn all_nodes_of_a_cluster_are_asked_with_tls() {
     let authority = Authority::new();
-    let issued = authority.issue(&here());
+    let issued = authority.issue(&Authority::here());
     let ports = [0; 3].map(|_| ReservedPort::for_server().unwrap());
     let all = Cluster::bare_with(3, |node, builder| {
-        let settings = authority.settings(&issued, &ports[node], "no");
-        let with = |builder: testkit::Builder, (name, value)| builder.arg(name, value);
         // Nodes name these ports only if they use them among themselves too.
         let builder = builder.arg("tls-cluster", "yes").arg("tls-replication", "yes");
-        settings.into_iter().fold(builder, with)
+        authority.set_up(builder, &issued, &ports[node], "no")
     });
     let _all = all.unwrap();
     let seed = format!("localhost:{}", ports[1].number());
