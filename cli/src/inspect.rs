@@ -1,10 +1,12 @@
 //! `distlock inspect`.
 
-use std::io::{self, Write as _};
+use std::io;
 
 use clap::Args;
 use distlock::{Inspection, LockManager};
+use serde::Serialize;
 
+use crate::output;
 use crate::text::{self, plain};
 
 #[derive(Args, Debug)]
@@ -16,19 +18,25 @@ pub struct InspectArguments {
     json: bool,
 }
 
+/// A lock as programs read it.
+#[derive(Serialize)]
+pub struct Found<'a> {
+    pub key: &'a str,
+    #[serde(flatten)]
+    pub found: &'a Inspection,
+}
+
 pub fn inspect(
     locks: &LockManager,
     InspectArguments { key, json }: &InspectArguments,
 ) -> anyhow::Result<()> {
     let found = locks.inspect_blocking(key)?;
-    let mut out = io::stdout().lock();
     if *json {
-        serde_json::to_writer(&mut out, &found)?;
-        writeln!(out)?;
-        return Ok(());
+        return output::print_json(&Found { key, found: &found });
     }
-    print(&mut out, key, &found)?;
-    Ok(())
+    let mut text = Vec::new();
+    print(&mut text, key, &found)?;
+    output::print(text)
 }
 
 /// Writes what is known of a lock.
@@ -54,7 +62,8 @@ pub fn print(out: &mut impl io::Write, key: &str, found: &Inspection) -> io::Res
         }
         None if found.not_a_lock => writeln!(
             out,
-            "{key} is not a lock of this library; its key in Redis belongs to something else"
+            "{key} is not a lock of this library; its key in Redis belongs to something else, see \
+             `distlock doctor`"
         )?,
         None => writeln!(out, "{key} is free")?,
     }
@@ -68,8 +77,8 @@ pub fn print(out: &mut impl io::Write, key: &str, found: &Inspection) -> io::Res
     }
     for (place, waiter) in (1..).zip(&found.waiters) {
         let label = waiter.label.as_ref().map_or_else(String::new, |label| format!(" ({label})"));
-        let what = plain(&format!("{}{label} on {}", waiter.function, waiter.host));
-        let (pid, since) = (waiter.pid, text::ago(waiter.since));
+        let what = format!("{}{label} on {}", waiter.function, waiter.host);
+        let (what, pid, since) = (plain(&what), waiter.pid, text::ago(waiter.since));
         writeln!(out, "  {place:>3}. {what}, process {pid}, for {since}")?;
     }
     Ok(())

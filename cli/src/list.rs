@@ -1,16 +1,19 @@
 //! `distlock ls`.
 
-use std::io::{self, Write as _};
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
 use clap::Args;
 use comfy_table::{Table, presets};
-use distlock::{Holder, Inspection, LockManager};
+use distlock::{Holder, Inspection, LockError, LockManager, ServerKind};
 use globset::{GlobBuilder, GlobMatcher};
-use serde::Serialize;
 
-use crate::text;
+use crate::connection::Connection;
+use crate::inspect::Found;
+use crate::{output, text};
 
 const LONG: &str = "\
 The columns:
@@ -32,65 +35,98 @@ pub struct ListArguments {
     /// these
     pattern: Option<String>,
     /// Lists at most this many locks
-    #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
-    limit: usize,
+    #[arg(long, value_name = "COUNT", default_value = "1000")]
+    limit: NonZeroUsize,
     /// Prints one JSON object for each lock, on a line of its own
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Listed<'a> {
-    key: &'a str,
-    #[serde(flatten)]
-    found: &'a Inspection,
-}
-
 /// Lists the locks that are held, as they are found, or sorted in a table.
-pub fn list(locks: &LockManager, arguments: &ListArguments) -> anyhow::Result<()> {
+pub fn list(connection: &Connection, arguments: &ListArguments) -> anyhow::Result<()> {
     let &ListArguments { ref pattern, limit, json } = arguments;
-    let pattern = pattern.as_deref().map(matcher).transpose()?;
-    let mut out = io::stdout().lock();
-    let mut rows = Vec::new();
-    let more = walk(locks, pattern.as_ref(), limit, |key, found| {
+    let matcher = pattern.as_deref().map(matcher).transpose()?;
+    let locks = connection.open(None)?;
+    let (mut rows, mut count) = (Vec::new(), 0);
+    let walked = walk(&locks, matcher.as_ref(), limit.get(), |key, found| {
+        count += 1;
         if json {
-            serde_json::to_writer(&mut out, &Listed { key: &key, found: &found })?;
-            writeln!(out)?;
-        } else {
-            rows.push((key, found));
+            return output::print_json(&Found { key: &key, found: &found });
         }
+        rows.push((key, found));
         Ok(())
-    })?;
-    if !json {
-        rows.sort_by(|(one, _), (other, _)| one.cmp(other));
-        print(&mut out, &rows)?;
+    });
+    rows.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let end = match walked {
+        Ok(end) => end,
+        // What another server of a cluster has said may be all that is needed.
+        Err(error) if count > 0 && error.is::<LockError>() => {
+            if !json {
+                output::print(table(&rows))?;
+            }
+            return Err(error.context("not all locks are listed"));
+        }
+        Err(error) => return Err(error),
+    };
+    match pattern {
+        _ if json => {}
+        _ if count > 0 => output::print(table(&rows))?,
+        Some(pattern) if end.others > 0 => {
+            let others = end.others;
+            output::print(format!("no lock matches '{pattern}'; {others} others are held\n"))?;
+        }
+        _ => {
+            let (prefix, place) = (connection.prefix(), connection.place());
+            output::print(format!("no locks are held at {place} with the prefix '{prefix}'\n"))?;
+        }
     }
-    if more {
-        eprintln!("distlock: there are more than {limit} locks; see --limit");
+    if end.has_more {
+        output::complain(format_args!("there are more than {limit} locks; see --limit"));
     }
     Ok(())
 }
 
-/// Finds so many locks with keys like this. Returns whether there are more.
+/// How a walk over the locks has ended.
+#[derive(Default)]
+pub struct End {
+    /// Whether there are more than the limit.
+    pub has_more: bool,
+    /// How many were found with keys that do not match.
+    pub others: usize,
+}
+
+/// Finds so many locks with keys like this. If a node of a cluster cannot be asked, those of the
+/// others come before the error.
 pub fn walk(
     locks: &LockManager,
     pattern: Option<&GlobMatcher>,
     limit: usize,
     mut each: impl FnMut(String, Inspection) -> anyhow::Result<()>,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<End> {
     let mut list = locks.list();
-    let mut count = 0;
-    while let Some((key, found)) = list.next_blocking()? {
+    let (mut count, mut end) = (0, End::default());
+    let is_cluster = locks.status().server == ServerKind::Cluster;
+    let mut said = HashSet::new();
+    loop {
+        let (key, found) = match list.next_blocking() {
+            Ok(Some(lock)) => lock,
+            Ok(None) => break,
+            // The node that says so is asked again after the others.
+            Err(error) if is_cluster && said.insert(error.to_string()) => continue,
+            Err(error) => return Err(error.into()),
+        };
         if pattern.is_some_and(|pattern| !pattern.is_match(&key)) {
+            end.others += 1;
             continue;
         }
         if count == limit {
-            return Ok(true);
+            end.has_more = true;
+            break;
         }
         count += 1;
         each(key, found)?;
     }
-    Ok(false)
+    Ok(end)
 }
 
 /// What matches keys like this.
@@ -107,10 +143,11 @@ pub const COLUMNS: [&str; 8] =
 /// The columns of one lock.
 pub fn columns(key: &str, found: &Inspection) -> [String; 8] {
     let of_holder = |show: &dyn Fn(&Holder) -> String| {
-        found.holder.as_ref().map_or_else(String::new, |holder| text::plain(&show(holder)))
+        let shown = found.holder.as_ref().map(|holder| text::plain(&show(holder)).into_owned());
+        shown.unwrap_or_default()
     };
     [
-        text::plain(key),
+        text::plain(key).into_owned(),
         of_holder(&|holder| format!("{}:{}", holder.host, holder.pid)),
         of_holder(&text::function),
         of_holder(&|holder| text::ago(holder.held_since)),
@@ -126,19 +163,17 @@ pub fn longest_wait(found: &Inspection) -> Option<SystemTime> {
     found.waiters.iter().map(|waiter| waiter.since).min()
 }
 
-fn print(out: &mut impl io::Write, rows: &[(String, Inspection)]) -> anyhow::Result<()> {
-    if rows.is_empty() {
-        writeln!(out, "no locks are held")?;
-        return Ok(());
-    }
+/// As text for people.
+fn table(rows: &[(String, Inspection)]) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_header(COLUMNS);
     for (key, found) in rows {
         table.add_row(columns(key, found));
     }
+    let mut text = String::new();
     for line in table.lines() {
-        writeln!(out, "{}", line.trim_end())?;
+        let _ = writeln!(text, "{}", line.trim_end());
     }
-    Ok(())
+    text
 }

@@ -1,17 +1,19 @@
 //! `distlock`: shows, waits for and releases the locks of the crate `distlock`, from a shell.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, reason = "they panic if the reader has gone")]
+
 mod connection;
 mod doctor;
 mod graph;
 mod inspect;
 mod list;
+mod output;
 mod release;
 mod run;
 mod signals;
 mod text;
 mod top;
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -24,7 +26,7 @@ URLs:
   redis://user:password@host:port/database       one server
   redis-sentinel://user:password@host,host/name  the primary that Sentinels call by this name
   redis-cluster://user:password@host,host        a cluster, by some of its nodes
-  rediss://…, and the same of the others         with TLS
+  rediss://…, and the same of the others         with TLS; for a private authority, --tls-ca
 
 Examples:
   distlock ls 'order:*'
@@ -62,7 +64,10 @@ enum Command {
     /// Runs a command while it holds a lock
     Run(run::RunArguments),
     /// Prints a completion script for a shell
-    Completions { shell: clap_complete::Shell },
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Prints a man page
     Man {
         /// A command, for the page of its options
@@ -83,10 +88,9 @@ fn main() -> ExitCode {
     };
     match execute(arguments) {
         Ok(code) => code,
-        // The reader of the output has seen enough.
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("distlock: {}", as_typed(&format!("{error:#}")));
+            output::complain(format_args!("{error:#}"));
             ExitCode::from(FAILED)
         }
     }
@@ -95,12 +99,9 @@ fn main() -> ExitCode {
 fn execute(CommandLine { connection, command }: CommandLine) -> anyhow::Result<ExitCode> {
     match command {
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut CommandLine::command(),
-                "distlock",
-                &mut io::stdout(),
-            );
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut CommandLine::command(), "distlock", &mut script);
+            output::print(script)?;
         }
         Command::Man { command } => {
             let mut all = CommandLine::command();
@@ -114,9 +115,9 @@ fn execute(CommandLine { connection, command }: CommandLine) -> anyhow::Result<E
             };
             let mut page = Vec::new();
             clap_mangen::Man::new(described.clone()).render(&mut page)?;
-            io::stdout().write_all(&page)?;
+            output::print(page)?;
         }
-        Command::Ls(arguments) => list::list(&connection.open(None)?, &arguments)?,
+        Command::Ls(arguments) => list::list(&connection, &arguments)?,
         Command::Inspect(arguments) => inspect::inspect(&connection.open(None)?, &arguments)?,
         Command::Graph(arguments) => graph::graph(&connection.open(None)?, &arguments)?,
         Command::Doctor(arguments) => return doctor::doctor(&connection, &arguments),
@@ -129,16 +130,4 @@ fn execute(CommandLine { connection, command }: CommandLine) -> anyhow::Result<E
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// An error of the library names what a program calls.
-fn as_typed(error: &str) -> String {
-    error.replace(
-        "set `sentinel_credentials`",
-        "set DISTLOCK_SENTINEL_USER and DISTLOCK_SENTINEL_PASSWORD",
-    )
-}
-
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

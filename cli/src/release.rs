@@ -2,11 +2,12 @@
 
 use std::io::{self, IsTerminal as _};
 
-use anyhow::bail;
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use dialoguer::Confirm;
 use distlock::{Fence, Holder, LockManager};
 
+use crate::output;
 use crate::text::{self, plain};
 
 const LONG: &str = "\
@@ -33,41 +34,55 @@ pub fn release(
     locks: &LockManager,
     ReleaseArguments { key, token, yes }: &ReleaseArguments,
 ) -> anyhow::Result<()> {
+    let found = locks.inspect_blocking(key)?;
+    let Some(holder) = found.holder else { return Err(not_held(key)) };
+    // Later calls that share the hold have higher ones.
+    if *token < holder.fence {
+        return Err(held_by_another(key, &holder, *token));
+    }
     if !yes {
-        let found = locks.inspect_blocking(key)?;
-        let Some(holder) = found.holder else { bail!("{} is not held", plain(key)) };
         if !io::stdin().is_terminal() {
             bail!("this needs a yes: add --yes, or run it in a terminal");
         }
-        let question = question(key, &holder);
-        if !Confirm::new().with_prompt(question).default(false).interact()? {
+        let prompt = Confirm::new().with_prompt(question(key, &holder)).default(false);
+        if !prompt.interact().context("the question cannot be asked")? {
             bail!("nothing was released");
         }
     }
     if locks.force_release_blocking(key, *token)? {
-        println!("{} is released; its holder is notified", plain(key));
-        return Ok(());
+        let notified = if holder.kept { "" } else { "; its holder is notified" };
+        return output::print(format!("{} is released{notified}\n", plain(key)));
     }
     match locks.inspect_blocking(key)?.holder {
-        Some(holder) => bail!(
-            "{} is held under token {}, not {token}; nothing was released",
-            plain(key),
-            holder.fence
-        ),
-        None => bail!("{} is not held; nothing was released", plain(key)),
+        Some(holder) => Err(held_by_another(key, &holder, *token)),
+        None => Err(not_held(key)),
     }
+}
+
+fn not_held(key: &str) -> anyhow::Error {
+    anyhow!("{} is not held; nothing was released", plain(key))
+}
+
+fn held_by_another(key: &str, holder: &Holder, token: Fence) -> anyhow::Error {
+    let (key, held) = (plain(key), holder.fence);
+    anyhow!("{key} is held under token {held}, not {token}; nothing was released")
 }
 
 /// What a user has to know before a lock is released.
 pub fn question(key: &str, holder: &Holder) -> String {
+    let (key, host, pid) = (plain(key), plain(&holder.host), holder.pid);
+    if holder.kept {
+        let function = plain(&holder.function);
+        return format!(
+            "{key} was released by {function} on {host}, process {pid}, and is kept by its \
+             min_hold.\nWhat is to run once until then may run again.\nRelease it?"
+        );
+    }
+    let (function, held) = (text::function(holder), text::ago(holder.held_since));
     format!(
-        "{} is held by {} on {}, process {}, for {}.\nIts code may still run: only storage that \
-         compares fencing tokens refuses its writes.\nRelease it?",
-        plain(key),
-        plain(&text::function(holder)),
-        plain(&holder.host),
-        holder.pid,
-        text::ago(holder.held_since)
+        "{key} is held by {} on {host}, process {pid}, for {held}.\nIts code may still run: only \
+         storage that compares fencing tokens refuses its writes.\nRelease it?",
+        plain(&function)
     )
 }
 

@@ -15,6 +15,7 @@ use humantime::parse_duration;
 use tokio::process::{Child, Command};
 
 use crate::connection::Connection;
+use crate::output::complain;
 use crate::signals::{Signals, TERMINATE, send};
 
 const LONG: &str = "\
@@ -33,7 +34,7 @@ may get the lock: the command gets a SIGTERM, and a SIGKILL if it still runs aft
 
 Exit codes:
   0    with --if-busy skip also: the lock was busy, and nothing ran
-  123  the hold was lost
+  123  the hold was lost, or its release was not confirmed
   124  the lock was busy
   125  the lock could not be acquired for another reason
   126  the command could not be started
@@ -106,19 +107,23 @@ pub async fn run(connection: &Connection, arguments: &RunArguments) -> anyhow::R
             if arguments.if_busy == Some(IfBusy::Skip) {
                 return Ok(ExitCode::SUCCESS);
             }
-            eprintln!("distlock: {error}");
+            complain(error);
             return Ok(ExitCode::from(BUSY));
         }
         Err(error) => return Err(error.into()),
     };
-    let code = command(arguments, &guard, &mut signals).await;
-    match guard.release().await {
-        Ok(()) => {}
-        Err(LockError::Lost(_)) if code == Ok(LOST) => {}
-        Err(error) => eprintln!("distlock: {error}"),
+    let mut code = command(arguments, &guard, &mut signals).await;
+    if let Err(error) = guard.release().await
+        && code != LOST
+    {
+        complain(&error);
+        // Another process may have had the lock: the work is not known to be done.
+        if code == 0 && matches!(error, LockError::Lost(_)) {
+            code = LOST;
+        }
     }
     locks.shutdown().await;
-    Ok(ExitCode::from(code.unwrap_or_else(|code| code)))
+    Ok(ExitCode::from(code))
 }
 
 async fn acquire(locks: &LockManager, arguments: &RunArguments) -> Result<LockGuard, LockError> {
@@ -142,36 +147,36 @@ async fn acquire(locks: &LockManager, arguments: &RunArguments) -> Result<LockGu
     request.acquire().await
 }
 
-/// Runs the command to its end. Its exit code; an error if it was not started.
-async fn command(
-    arguments: &RunArguments,
-    guard: &LockGuard,
-    signals: &mut Signals,
-) -> Result<u8, u8> {
-    let [program, words @ ..] = &arguments.command[..] else { return Err(NOT_FOUND) };
+/// Runs the command to its end. Its exit code, or what says that it was not started.
+async fn command(arguments: &RunArguments, guard: &LockGuard, signals: &mut Signals) -> u8 {
+    let [program, words @ ..] = &arguments.command[..] else { return NOT_FOUND };
     let mut command = Command::new(program);
     command.args(words);
     command.env("DISTLOCK_KEY", guard.key());
     command.env("DISTLOCK_TOKEN", guard.fence().to_string());
     command.kill_on_drop(true);
-    let mut child = command.spawn().map_err(|error| {
-        eprintln!("distlock: {} cannot be started: {error}", program.to_string_lossy());
-        if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { NOT_STARTED }
-    })?;
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            complain(format_args!("{} cannot be started: {error}", program.to_string_lossy()));
+            let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+            return if is_missing { NOT_FOUND } else { NOT_STARTED };
+        }
+    };
     let mut lost = std::pin::pin!(guard.hold().lost());
     loop {
         tokio::select! {
             ended = child.wait() => {
                 // Only an error of the system has no status.
-                return ended.map(exit_code).map_err(|_| NOT_STARTED);
+                return ended.map_or(NOT_STARTED, exit_code);
             }
             signal = signals.next() => {
                 send(&child, signal);
             }
             error = &mut lost => {
-                eprintln!("distlock: {error}; ending the command");
+                complain(format_args!("{error}; ending the command"));
                 end(&mut child, arguments.kill_after).await;
-                return Ok(LOST);
+                return LOST;
             }
         }
     }
@@ -183,7 +188,7 @@ async fn end(child: &mut Child, patience: Duration) {
         return;
     }
     if let Err(error) = child.kill().await {
-        eprintln!("distlock: the command cannot be killed: {error}");
+        complain(format_args!("the command cannot be killed: {error}"));
     }
 }
 

@@ -1,5 +1,6 @@
 //! How instants, holders and keys are shown to people.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use distlock::Holder;
@@ -14,7 +15,8 @@ pub fn short(span: Duration) -> String {
     if span < Duration::from_secs(1) {
         return format!("{}ms", span.as_millis());
     }
-    if span < Duration::from_secs(60) {
+    // More would be rounded to 60.0s.
+    if span < Duration::from_millis(59_950) {
         return format!("{:.1}s", span.as_secs_f64());
     }
     let all = humantime::format_duration(Duration::from_secs(span.as_secs())).to_string();
@@ -30,14 +32,28 @@ pub fn function(holder: &Holder) -> String {
     }
 }
 
-/// Without characters that would confuse a terminal.
-pub fn plain(text: &str) -> String {
+/// Without characters that would confuse a terminal. Other text stays as it is, so that a key can
+/// be copied.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unprintable) {
+        return Cow::Borrowed(text);
+    }
     let shown = |character: char| match character {
         '\\' => "\\\\".to_owned(),
-        character if character.is_control() => character.escape_default().to_string(),
+        character if is_unprintable(character) => character.escape_default().to_string(),
         character => character.to_string(),
     };
     text.chars().map(shown).collect()
+}
+
+/// Control characters, line separators and marks of the direction of text.
+pub fn is_unprintable(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}' | '\u{feff}'
+        )
 }
 
 #[cfg(test)]
@@ -51,6 +67,7 @@ mod tests {
             (999, "999ms"),
             (1_250, "1.2s"),
             (59_940, "59.9s"),
+            (59_960, "59s"),
             (60_000, "1m"),
             (3_661_000, "1h 1m"),
             (90_061_000, "1day 1h"),
@@ -62,6 +79,13 @@ mod tests {
     #[test]
     fn a_key_cannot_move_the_cursor() {
         assert_eq!(plain("a\x1b[2J\nb\\"), "a\\u{1b}[2J\\nb\\\\");
-        assert_eq!(plain("order:ä"), "order:ä");
+        assert_eq!(plain("a\u{202e}b"), "a\\u{202e}b");
+    }
+
+    #[test]
+    fn a_key_that_is_shown_can_be_copied() {
+        for key in ["order:ä", r"C:\jobs\new", "it's \"7\""] {
+            assert_eq!(plain(key), key);
+        }
     }
 }

@@ -5,11 +5,13 @@
 
 mod view;
 
+use std::io::{self, IsTerminal as _};
+use std::num::NonZeroUsize;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use distlock::{Inspection, LockManager};
 use globset::GlobMatcher;
@@ -18,6 +20,7 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 
 use crate::list;
+use crate::output::as_typed;
 use crate::text::plain;
 use crate::top::view::{Action, Order, View};
 
@@ -38,20 +41,30 @@ pub struct TopArguments {
     /// these
     pattern: Option<String>,
     /// How often the locks are read
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
     interval: Duration,
     /// What the locks are sorted by
     #[arg(long, value_enum, value_name = "ORDER", default_value_t = Order::Waiters)]
     sort: Order,
     /// Reads at most this many locks, the first that the server has
-    #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
-    limit: usize,
+    #[arg(long, value_name = "COUNT", default_value = "1000")]
+    limit: NonZeroUsize,
+}
+
+/// A shorter interval would keep the server busy.
+const SHORTEST: Duration = Duration::from_millis(10);
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = parse_duration(text).map_err(|error| error.to_string())?;
+    if interval < SHORTEST { Err("the shortest is 10ms".to_owned()) } else { Ok(interval) }
 }
 
 /// What the thread that talks to the server has to say.
 enum News {
     /// The locks that are listed, and whether there are more.
     Locks(Vec<(String, Inspection)>, bool),
+    /// Why they cannot be read.
+    NotRead(String),
     Message(String),
 }
 
@@ -61,9 +74,12 @@ const REDRAW: Duration = Duration::from_millis(100);
 /// Shows the locks until the user has seen enough.
 pub fn top(locks: LockManager, arguments: &TopArguments) -> anyhow::Result<()> {
     let pattern = arguments.pattern.as_deref().map(list::matcher).transpose()?;
+    if !io::stdout().is_terminal() {
+        bail!("top needs a terminal; `distlock ls` prints the locks once");
+    }
     let (action_sender, actions) = mpsc::channel();
     let (news_sender, news) = mpsc::channel();
-    let (interval, limit) = (arguments.interval, arguments.limit);
+    let (interval, limit) = (arguments.interval, arguments.limit.get());
     // Ends when the terminal does.
     thread::spawn(move || {
         Reader { locks, pattern, limit, news: news_sender }.run(interval, &actions);
@@ -84,6 +100,7 @@ fn show(
         for news in news.try_iter() {
             match news {
                 News::Locks(rows, more) => view.show(rows, more),
+                News::NotRead(why) => view.fail(why),
                 News::Message(text) => view.say(text),
             }
         }
@@ -120,20 +137,24 @@ impl Reader {
                 rows.push((key, found));
                 Ok(())
             });
-            let read = match read {
-                Ok(more) => News::Locks(rows, more),
-                Err(error) => News::Message(format!("{error:#}")),
-            };
             let next = Instant::now() + interval;
-            if self.news.send(read).is_err() {
-                return;
+            let (more, failure) = match read {
+                Ok(end) => (end.has_more, None),
+                Err(error) => (false, Some(as_typed(&format!("{error:#}")))),
+            };
+            // Those of other nodes of a cluster are there all the same.
+            let locks = (failure.is_none() || !rows.is_empty()).then_some(News::Locks(rows, more));
+            for news in locks.into_iter().chain(failure.map(News::NotRead)) {
+                if self.news.send(news).is_err() {
+                    return;
+                }
             }
             match actions.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(Action::Release(key, token)) => {
                     let text = match self.locks.force_release_blocking(&key, token) {
                         Ok(true) => format!("{} is released", plain(&key)),
                         Ok(false) => format!("{} has another holder by now", plain(&key)),
-                        Err(error) => format!("{error:#}"),
+                        Err(error) => as_typed(&error.to_string()),
                     };
                     let _ = self.news.send(News::Message(text));
                 }

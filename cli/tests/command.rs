@@ -1,13 +1,17 @@
 //! The command as it is typed, with a real server.
 
-use std::io::{BufRead as _, BufReader};
+mod support;
+
+use std::io::{BufRead as _, BufReader, PipeWriter};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use std::{env, fs, thread};
 
 use distlock::{LockGuard, LockManager};
-use testkit::{RedisServer, Sentinels, eventually};
+use testkit::{Cluster, RedisServer, Sentinels, eventually};
+
+use crate::support::distlock;
 
 /// The limit of any wait.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -33,13 +37,7 @@ impl World {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_distlock"));
-        command.args(words).env("DISTLOCK_URL", self.server.url()).stdin(Stdio::null());
-        for name in ["DISTLOCK_PREFIX", "REDIS_URL", "DISTLOCK_SENTINEL_USER"] {
-            command.env_remove(name);
-        }
-        command.env_remove("DISTLOCK_SENTINEL_PASSWORD");
-        command
+        distlock(&self.server.url(), words)
     }
 
     fn output(&self, words: &[&str]) -> Output {
@@ -75,7 +73,9 @@ fn signal(child: &Child, name: &str) {
 #[test]
 fn ls_shows_who_holds_what_and_who_waits() {
     let world = World::new();
-    assert_eq!(world.text(&["ls"]), "no locks are held\n");
+    let place = format!("redis://127.0.0.1:{}/", world.server.port());
+    let none = format!("no locks are held at {place} with the prefix 'lock:'\n");
+    assert_eq!(world.text(&["ls"]), none);
     let guards = ["order:7", "order:8", "report\n"].map(|key| world.hold(key));
     let text = world.text(&["ls"]);
     let lines: Vec<_> = text.lines().collect();
@@ -92,11 +92,108 @@ fn ls_shows_who_holds_what_and_who_waits() {
     assert!(row.contains(&guards[0].fence().to_string()), "{row}");
     // Patterns, and what is beyond the limit.
     assert_eq!(world.text(&["ls", "order:?"]).lines().count(), 3);
-    assert_eq!(world.text(&["list", "nothing*"]), "no locks are held\n");
+    assert_eq!(
+        world.text(&["list", "nothing*"]),
+        "no lock matches 'nothing*'; 3 others are held\n"
+    );
+    let with_password = place.replace("://", "://default:a-secret@") + "1";
+    let elsewhere = world.text(&["ls", "--url", &with_password, "--prefix", "other:"]);
+    assert_eq!(elsewhere, format!("no locks are held at {place}1 with the prefix 'other:'\n"));
     let some = world.output(&["ls", "--limit", "2"]);
     assert_eq!(String::from_utf8_lossy(&some.stdout).lines().count(), 3);
     assert!(String::from_utf8_lossy(&some.stderr).contains("more than 2 locks"), "{some:?}");
     assert_eq!(world.code(&["ls", "[a"]), Some(125));
+    assert_eq!(world.code(&["ls", "--limit", "0"]), Some(125));
+}
+
+#[test]
+fn a_key_that_is_listed_can_be_copied() {
+    let world = World::new();
+    let key = r"C:\jobs\new";
+    let _guard = world.hold(key);
+    let text = world.text(&["ls"]);
+    let shown = text.lines().nth(1).and_then(|line| line.split_whitespace().next()).unwrap();
+    assert!(world.text(&["inspect", shown]).contains("is held"), "{shown}");
+}
+
+#[test]
+fn a_node_of_a_cluster_that_is_down_hides_no_locks_of_the_others() {
+    let cluster = Cluster::bare_with(3, |_, builder| builder.append_only(true)).unwrap();
+    let locks = LockManager::connect(&cluster.url()).unwrap();
+    let keys: Vec<_> = (0..16).map(|number| format!("key {number}")).collect();
+    let owners = keys.iter().map(|key| cluster.owner_of(cluster.slot_of(key)));
+    let owners: Vec<_> = owners.collect();
+    let hold = |key| locks.mutex(key).ttl(Duration::from_secs(600)).acquire_blocking().unwrap();
+    let guards: Vec<_> = keys.into_iter().map(hold).collect();
+    for down in 0..3 {
+        cluster.node(down).kill();
+        let others = owners.iter().filter(|owner| **owner != down).count();
+        for (words, head) in [(&["ls"][..], 1), (&["ls", "--json"], 0)] {
+            let output = distlock(&cluster.url(), words).output().unwrap();
+            assert_eq!(output.status.code(), Some(125), "{output:?}");
+            let lines = String::from_utf8_lossy(&output.stdout).lines().count();
+            assert_eq!(lines, head + others, "{down}: {output:?}");
+            let error = String::from_utf8_lossy(&output.stderr);
+            let what = "distlock: not all locks are listed: the locks with the prefix 'lock:' ";
+            assert!(error.starts_with(what), "{error}");
+        }
+        cluster.node(down).restart().unwrap();
+        eventually(LIMIT, "it is back", || {
+            distlock(&cluster.url(), &["ls"]).output().unwrap().status.success()
+        });
+    }
+    drop(guards);
+}
+
+/// Whose reader has gone.
+fn closed_pipe() -> PipeWriter {
+    std::io::pipe().unwrap().1
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let world = World::new();
+    let guard = world.hold("order:7");
+    let token = guard.fence().to_string();
+    for (words, code) in [
+        (&["ls"][..], 0),
+        (&["ls", "--json"], 0),
+        (&["inspect", "order:7"], 0),
+        (&["inspect", "order:7", "--json"], 0),
+        (&["graph"], 0),
+        (&["graph", "--json"], 0),
+        (&["graph", "--format", "dot"], 0),
+        (&["completions", "bash"], 0),
+        (&["man"], 0),
+        (&["--help"], 0),
+        (&["run", "--help"], 0),
+        // Its code says what the text would.
+        (&["doctor"], 1),
+        (&["doctor", "--json"], 1),
+        (&["release", "order:7", "--token", &token, "--yes"], 0),
+    ] {
+        let output = world.command(words).stdout(closed_pipe()).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {output:?}");
+        assert!(output.stderr.is_empty(), "{words:?}: {output:?}");
+    }
+    assert!(!world.is_held("order:7"), "it was released all the same");
+    // Where nobody reads the errors either.
+    let mut command = world.command(&["run", "order:7", "--", "/no/such/command"]);
+    assert_eq!(command.stderr(closed_pipe()).status().unwrap().code(), Some(127));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let world = World::new();
+    let _guard = world.hold("order:7");
+    for words in [&["ls"][..], &["ls", "--json"], &["inspect", "order:7"], &["doctor"]] {
+        let full = fs::File::create("/dev/full").unwrap();
+        let output = world.command(words).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(125), "{words:?}: {output:?}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.starts_with("distlock: the output cannot be written: "), "{error}");
+    }
 }
 
 #[test]
@@ -109,6 +206,7 @@ fn json_has_one_object_for_each_lock() {
     assert_eq!(listed["holder"]["fence"], guard.fence().get());
     let text = world.text(&["inspect", "order:7", "--json"]);
     let mut inspected: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(inspected["key"], "order:7");
     assert_eq!(inspected["holder"], listed["holder"]);
     inspected = serde_json::from_str(&world.text(&["inspect", "free", "--json"])).unwrap();
     assert!(inspected["holder"].is_null(), "{inspected}");
@@ -146,6 +244,8 @@ fn release_ends_the_hold_with_this_token_alone() {
     assert!(error(&["release", "order:7", "--token", "x"]).contains("is a number"));
     let asks = error(&["release", "order:7", "--token", &token]);
     assert!(asks.contains("--yes"), "{asks}");
+    let old = error(&["release", "order:7", "--token", "1"]);
+    assert!(old.contains(&format!("held under token {token}, not 1")), "{old}");
     let other = error(&["release", "order:7", "--token", "1", "--yes"]);
     assert!(other.contains(&format!("held under token {token}, not 1")), "{other}");
     assert!(guard.hold().is_valid());
@@ -198,6 +298,38 @@ fn top_shows_inspects_and_releases_locks_in_a_terminal() {
     let _third = world.hold("order:8");
     let terminal = Terminal::start(&world, 30, &["top", "--limit", "1"]);
     terminal.shows("1 lock of more, see --limit, ");
+}
+
+#[cfg(unix)]
+#[test]
+fn top_says_that_what_it_shows_is_old() {
+    let world = World::new();
+    let _guard = world.hold("order:7");
+    let terminal = Terminal::start(&world, 30, &["top", "--interval", "50ms"]);
+    terminal.shows("1 lock, 0 requests wait");
+    world.server.kill();
+    terminal.shows(" ago: 1 lock, 0 requests wait");
+    terminal.shows("the locks with the prefix 'lock:' cannot be listed");
+    terminal.press("Down");
+    terminal.shows("the locks with the prefix 'lock:' cannot be listed");
+    terminal.press("q");
+    eventually(LIMIT, "it has ended", || terminal.screen().contains("exit 0"));
+}
+
+#[test]
+fn top_needs_a_terminal_and_leaves_the_server_time() {
+    let world = World::new();
+    for (words, what) in [
+        (&["top"][..], "top needs a terminal; `distlock ls` prints the locks once"),
+        (&["top", "--interval", "0s"], "the shortest is 10ms"),
+        (&["top", "--interval", "1"], "time unit needed"),
+        (&["top", "--limit", "0"], "--limit"),
+    ] {
+        let output = world.output(words);
+        assert_eq!(output.status.code(), Some(125), "{words:?}: {output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(what), "{output:?}");
+    }
 }
 
 /// `UPDATE_SNAPSHOTS=1` writes it.
@@ -367,12 +499,30 @@ fn a_lost_hold_ends_the_command() {
 }
 
 #[test]
+fn a_hold_that_is_found_lost_at_its_release_is_no_success() {
+    let world = World::new();
+    let port = world.server.port();
+    let lose = format!("redis-cli -p {port} DEL 'lock:{{report}}' >/dev/null");
+    let run = |script: &str| world.output(&["run", "report", "--", "sh", "-c", script]);
+    let output = run(&lose);
+    assert_eq!(output.status.code(), Some(123), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("was lost while it was held"));
+    let failed = run(&format!("{lose}; exit 7"));
+    assert_eq!(failed.status.code(), Some(7), "the command knows more: {failed:?}");
+}
+
+#[test]
 fn min_hold_keeps_the_lock_after_the_command() {
     let world = World::new();
     let job = ["run", "tick", "--min-hold", "1h", "--if-busy", "skip", "--", "echo", "ran"];
     assert_eq!(world.text(&job), "ran\n");
     assert_eq!(world.text(&job), "", "once for each tick");
-    assert!(world.text(&["inspect", "tick"]).contains("kept by min_hold"));
+    let text = world.text(&["inspect", "tick"]);
+    assert!(text.contains("kept by min_hold"), "{text}");
+    let token = text.lines().find_map(|line| line.trim().strip_prefix("token    ")).unwrap();
+    let text = world.text(&["release", "tick", "--token", token, "--yes"]);
+    assert_eq!(text, "tick is released\n", "it has no holder to be notified");
+    assert_eq!(world.text(&job), "ran\n");
 }
 
 #[test]
@@ -383,10 +533,50 @@ fn what_fails_says_so_with_a_code_of_its_own() {
     assert!(!world.is_held("key"));
     assert_eq!(world.code(&["run", "key"]), Some(125), "no command");
     assert_eq!(world.code(&["run", "key", "--ttl", "soon", "--", "true"]), Some(125));
-    let output = world.output(&["ls", "--url", "redis://127.0.0.1:1/"]);
-    assert_eq!(output.status.code(), Some(125));
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert!(error.starts_with("distlock: ") && error.contains("127.0.0.1:1"), "{error}");
+}
+
+/// What is wrong, why, and what to do, of servers that cannot be asked.
+#[test]
+fn servers_that_cannot_be_asked_are_named_with_what_to_do() {
+    let world = World::new();
+    let (_guard, port) = (world.hold("order:7"), world.server.port());
+    let replica = RedisServer::start().unwrap();
+    replica.command(&["REPLICAOF", "127.0.0.1", &port.to_string()]);
+    world.server.command(&["ACL", "SETUSER", "app", "on", ">right", "~lock:*", "&*", "+@all"]);
+    let listing = "the locks with the prefix 'lock:' cannot be listed: ";
+    for (url, why, next) in [
+        ("redis://127.0.0.1:1/".to_owned(), "127.0.0.1:1: Connection refused", "server runs"),
+        (format!("redis://app:wrong@127.0.0.1:{port}/"), "WRONGPASS", "check user and password"),
+        (format!("redis://127.0.0.1:{port}/99"), "DB index is out of", "name one of the databases"),
+        (replica.url(), "this is a replica", "connect to the primary"),
+    ] {
+        for (words, what) in [
+            (&["ls"][..], listing),
+            (&["graph"], listing),
+            (&["inspect", "order:7"], "lock 'order:7' cannot be inspected: "),
+            (&["release", "order:7", "--token", "1", "--yes"], "lock 'order:7' "),
+        ] {
+            let output = distlock(&url, words).output().unwrap();
+            assert_eq!(output.status.code(), Some(125), "{url} {words:?}: {output:?}");
+            assert!(output.stdout.is_empty(), "{output:?}");
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert!(error.starts_with(&format!("distlock: {what}")), "{url}: {error}");
+            assert!(error.contains(why) && error.contains(next), "{url}: {error}");
+            assert!(!error.contains("wrong@"), "{error}");
+        }
+    }
+    world.server.command(&["ACL", "SETUSER", "app", "-scan"]);
+    let output = distlock(&format!("redis://app:right@127.0.0.1:{port}/"), &["ls"]).output();
+    let error = String::from_utf8(output.unwrap().stderr).unwrap();
+    assert!(error.contains("grant the user `+scan`"), "{error}");
+    for (url, what) in [
+        ("nonsense", "the server's URL cannot be used (it has no scheme)"),
+        ("redis-cluster://one/2", "a cluster has only the database 0"),
+    ] {
+        let output = distlock(url, &["ls"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(125), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(what), "{output:?}");
+    }
 }
 
 #[test]
@@ -421,8 +611,8 @@ fn sentinels_may_require_a_password() {
         let output = run(words, &variable);
         assert!(output.status.success(), "{words:?}: {output:?}");
     }
-    let listed = run(&[&option[..], &["ls"]].concat(), &[]);
-    assert!(listed.status.success(), "{listed:?}");
+    let listed = run(&[&option[..], &["ls"]].concat(), &[("DISTLOCK_SENTINEL_USER", "")]);
+    assert!(listed.status.success(), "a variable that is empty is not set: {listed:?}");
     let user = ["--sentinel-user", "nobody"];
     let refused = run(&[&["ls"], &option[..], &user].concat(), &[]);
     assert_eq!(refused.status.code(), Some(125), "{refused:?}");
@@ -445,8 +635,9 @@ fn completions_and_the_man_page_know_all_commands() {
     let world = World::new();
     for words in [&["completions", "bash"][..], &["completions", "zsh"], &["man"]] {
         let text = world.text(words);
-        for command in ["inspect", "run", "top", "release", "doctor", "graph"] {
-            assert!(text.contains(command), "{words:?}: no {command}");
+        for part in ["inspect", "run", "top", "release", "doctor", "graph", "tls-ca", "tls-key"] {
+            let part = if words == ["man"] { part.replace('-', "\\-") } else { part.to_owned() };
+            assert!(text.contains(&part), "{words:?}: no {part}");
         }
     }
     let page = world.text(&["man", "run"]);
@@ -459,9 +650,15 @@ fn completions_and_the_man_page_know_all_commands() {
 #[test]
 fn the_help_of_each_command_says_what_its_options_mean() {
     let world = World::new();
-    for command in ["ls", "inspect", "graph", "doctor", "top", "release", "run"] {
+    for command in
+        ["ls", "inspect", "graph", "doctor", "top", "release", "run", "completions", "man"]
+    {
         let text = world.text(&[command, "--help"]);
         for part in ["--url <URL>", "--prefix <PREFIX>", "--sentinel-password", "Connection:"] {
+            assert!(text.contains(part), "{command}: no {part} in {text}");
+        }
+        for part in ["--tls-ca <FILE>", "--tls-cert <FILE>", "--tls-key <FILE>", "DISTLOCK_TLS_CA"]
+        {
             assert!(text.contains(part), "{command}: no {part} in {text}");
         }
         // Each option and each argument has a text behind it.

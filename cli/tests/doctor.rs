@@ -1,6 +1,8 @@
 //! `distlock doctor` as it is typed, with real servers: each misconfiguration is found, and gone
 //! once the printed lines were run.
 
+mod support;
+
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -10,17 +12,13 @@ use redis::Value;
 use serde_json::Value as Json;
 use testkit::{Cluster, Direction, FaultProxy, RedisServer, Sentinels, eventually};
 
+use crate::support::distlock;
+
 /// The limit of any wait.
 const LIMIT: Duration = Duration::from_secs(30);
 
 fn run(url: &str, words: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_distlock"));
-    command.arg("doctor").args(words).env("DISTLOCK_URL", url).stdin(Stdio::null());
-    for name in ["DISTLOCK_PREFIX", "REDIS_URL", "DISTLOCK_SENTINEL_USER"] {
-        command.env_remove(name);
-    }
-    command.env_remove("DISTLOCK_SENTINEL_PASSWORD");
-    command.output().unwrap()
+    distlock(url, &[&["doctor"], words].concat()).output().unwrap()
 }
 
 /// All that is found.
@@ -120,8 +118,14 @@ fn a_server_that_is_fine_has_no_findings() {
     // It leaves no lock behind.
     let locks = LockManager::connect(&server.url()).unwrap();
     assert!(locks.list().next_blocking().unwrap().is_none());
-    for words in [&["--url", "memory://"][..], &["--url", "nonsense"]] {
-        assert_eq!(run(&server.url(), words).status.code(), Some(125), "{words:?}");
+    for (url, what) in [
+        ("memory://", "memory:// has no server to check"),
+        ("nonsense", "the server's URL cannot be used (it has no scheme)"),
+        ("redis-sentinel://one/", "the primary has no name"),
+    ] {
+        let output = run(url, &[]);
+        assert_eq!(output.status.code(), Some(125), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(what), "{output:?}");
     }
 }
 
@@ -348,6 +352,24 @@ fn keys_of_others_with_the_names_of_locks() {
     }
     assert_eq!(found(&server.url()), [Json::Null; 0]);
     guard.release_blocking().unwrap();
+}
+
+#[test]
+fn a_foreign_key_with_control_characters_is_safe_to_show_and_to_paste() {
+    let server = server();
+    server.command(&["SADD", "lock:{a\u{1b}[2J\n'%s'\\}", "1"]);
+    let output = run(&server.url(), &[]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("[foreign-key]") && !text.contains('\u{1b}'), "{text:?}");
+    is_repaired(&server.url(), "foreign-key", "has the name of a lock");
+}
+
+#[test]
+fn a_database_that_the_server_does_not_have() {
+    let server = server();
+    let finding = finding(&format!("{}99", server.url()), "database");
+    assert_eq!(url_in(&finding), format!("{}0", server.url()));
+    assert_eq!(found(&url_in(&finding)), [Json::Null; 0]);
 }
 
 #[cfg(target_os = "linux")]

@@ -1,5 +1,7 @@
 //! `distlock graph` as it is typed, with a real server.
 
+mod support;
+
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -8,15 +10,10 @@ use std::time::Duration;
 use distlock::{LockError, LockManager};
 use testkit::{Barrier, Cluster, Direction, FaultProxy, RedisServer, eventually};
 
+use crate::support::distlock;
+
 /// The limit of any wait.
 const LIMIT: Duration = Duration::from_secs(20);
-
-fn distlock(url: &str, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_distlock"));
-    command.args(words).env("DISTLOCK_URL", url).stdin(Stdio::null());
-    command.env_remove("DISTLOCK_PREFIX").env_remove("REDIS_URL");
-    command
-}
 
 fn graph(url: &str, words: &[&str]) -> String {
     let output = distlock(url, &[&["graph"], words].concat()).output().unwrap();

@@ -3,19 +3,23 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
-use distlock::{LockError, LockGuard, LockManagerBuilder};
+use distlock::{LockError, LockGuard, LockManager};
 use redis::{
     Client, Cmd, Connection, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue,
     IntoConnectionInfo as _, RedisError,
 };
+#[cfg(feature = "tls")]
+use redis::{ClientTlsConfig, TlsCertificates};
 
+use crate::connection::Certificates;
 use crate::doctor::facts::{
     Answer, Facts, Failure, Fields, Kind, NodeLine, Refusal, Sentinel, Server, SlowCommand, Target,
     WatchedPrimary, fields,
 };
+use crate::output::as_typed;
 
 /// How long a server may take to answer.
-const LIMIT: Duration = Duration::from_secs(3);
+pub const LIMIT: Duration = Duration::from_secs(3);
 /// How many round trips are measured.
 const ROUND_TRIPS: usize = 10;
 /// A command that takes as long as this delays locks.
@@ -45,9 +49,10 @@ impl Url {
         url: &str,
         prefix: &str,
         of_sentinels: Option<(&str, &str)>,
+        certificates: Certificates,
     ) -> anyhow::Result<Self> {
         if url.starts_with("memory://") {
-            bail!("memory:// has no server");
+            bail!("memory:// has no server to check");
         }
         let (server, kind, listed) = match url.split_once("://") {
             Some((scheme, rest)) if scheme.ends_with("-sentinel") => {
@@ -65,6 +70,8 @@ impl Url {
         };
         // It may hold a password, so it is not shown.
         let info = server.as_str().into_connection_info().context("the URL cannot be used")?;
+        let has_tls = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
+        let info = if has_tls { with_certificates(info, &certificates)? } else { info };
         let listed = if listed.is_empty() { vec![info.addr().to_string()] } else { listed };
         let settings = info.redis_settings();
         let of_sentinels =
@@ -73,7 +80,7 @@ impl Url {
             kind,
             user: settings.username().map(str::to_owned),
             has_password: settings.password().is_some(),
-            has_tls: matches!(info.addr(), ConnectionAddr::TcpTls { .. }),
+            tls: has_tls.then_some(certificates),
             sentinel_user: of_sentinels.as_ref().map(|(user, _)| user.clone()),
             prefix: prefix.to_owned(),
         };
@@ -81,7 +88,7 @@ impl Url {
     }
 
     /// Asks all servers, and the library for a lock.
-    pub fn collect(self, locks: impl Fn() -> LockManagerBuilder) -> Facts {
+    pub fn collect(self, locks: &LockManager) -> Facts {
         let (sentinels, addresses) = match &self.target.kind {
             Kind::Server => (Vec::new(), self.listed.clone()),
             Kind::Sentinel(name) => self.by_sentinels(name),
@@ -182,10 +189,13 @@ impl Url {
             let Ok(nodes) = nodes(&mut connection) else { continue };
             let host = listed.rsplit_once(':').map_or(listed.as_str(), |(host, _)| host);
             let known = nodes.iter().filter(|node| !node.is_failed);
-            // A node that has no peers does not know its own address.
-            let named = known.map(|node| match node.address.strip_prefix(':') {
-                Some(port) => format!("{host}:{port}"),
-                None => node.address.clone(),
+            let named = known.map(|node| {
+                let (own, port) = node.address.rsplit_once(':').unwrap_or((&node.address, "6379"));
+                // A node that has no peers does not know its own address.
+                let own = if own.is_empty() { host } else { own };
+                // Certificates are for names.
+                let name = node.host_name.as_deref().filter(|_| self.target.tls.is_some());
+                format!("{}:{port}", name.unwrap_or(own))
             });
             return named.collect();
         }
@@ -221,16 +231,12 @@ impl Url {
     }
 
     /// Acquires locks as a program does, and releases them.
-    fn failures(&self, masters: usize, locks: impl Fn() -> LockManagerBuilder) -> Vec<Failure> {
+    fn failures(&self, masters: usize, locks: &LockManager) -> Vec<Failure> {
         let count = match self.target.kind {
             Kind::Cluster => masters * LOCKS_PER_MASTER,
             _ => 1,
         };
         let mut failures = Vec::new();
-        let locks = match locks().outage_timeout(LIMIT).build() {
-            Ok(locks) => locks,
-            Err(error) => return vec![Failure::Other(error.to_string())],
-        };
         for number in 0..count {
             let key = format!("distlock doctor {number}");
             let acquired = locks.mutex(key).wait(LIMIT).acquire_blocking();
@@ -239,9 +245,10 @@ impl Url {
                 Ok(()) | Err(LockError::Busy(_)) => continue,
                 Err(error) => error,
             };
+            let text = as_typed(&error.to_string());
             let failure = match &error {
-                LockError::DataLoss(_) => Failure::Paused(error.to_string()),
-                _ => Failure::new(&error.to_string()),
+                LockError::DataLoss(_) => Failure::Paused(text),
+                _ => Failure::new(&text),
             };
             if !failures.contains(&failure) {
                 failures.push(failure);
@@ -254,6 +261,28 @@ impl Url {
         locks.shutdown_blocking();
         failures
     }
+}
+
+#[cfg(feature = "tls")]
+fn with_certificates(
+    info: ConnectionInfo,
+    Certificates { ca, client }: &Certificates,
+) -> anyhow::Result<ConnectionInfo> {
+    let certificates = TlsCertificates {
+        client_tls: client.as_ref().map(|[certificate, key]| ClientTlsConfig {
+            client_cert: certificate.content.clone(),
+            client_key: key.content.clone(),
+        }),
+        root_cert: ca.as_ref().map(|ca| ca.content.clone()),
+    };
+    let client = Client::build_with_tls(info, certificates);
+    let client = client.context("the certificates cannot be used")?;
+    Ok(client.get_connection_info().clone())
+}
+
+#[cfg(not(feature = "tls"))]
+fn with_certificates(info: ConnectionInfo, _: &Certificates) -> anyhow::Result<ConnectionInfo> {
+    Ok(info)
 }
 
 /// The URL of the first of these servers, and the addresses of all.
@@ -377,7 +406,7 @@ mod tests {
     use super::*;
 
     fn parse(url: &str) -> (Url, Vec<String>) {
-        let url = Url::parse(url, "lock:", None).unwrap();
+        let url = Url::parse(url, "lock:", None, Certificates::default()).unwrap();
         let listed = url.listed.clone();
         (url, listed)
     }
@@ -390,7 +419,7 @@ mod tests {
             (Kind::Server, vec!["cache.example:6379".to_owned()])
         );
         assert_eq!((url.target.user.as_deref(), url.target.has_password), (Some("app"), true));
-        assert!(!url.target.has_tls);
+        assert!(url.target.tls.is_none());
         let (url, listed) = parse("redis-sentinel://:secret@one,two:1,[::1]/locks/2");
         assert_eq!(url.target.kind, Kind::Sentinel("locks".to_owned()));
         assert_eq!(listed, ["one:26379", "two:1", "[::1]:26379"]);
@@ -398,14 +427,18 @@ mod tests {
         let (url, listed) = parse("redis-cluster://one:7000,two");
         assert_eq!((url.target.kind, listed.len()), (Kind::Cluster, 2));
         assert_eq!(listed[1], "two:6379");
-        assert!(Url::parse("memory://", "lock:", None).is_err());
-        let error = format!("{:#}", Url::parse("http://:secret@x/", "lock:", None).err().unwrap());
+        let error = |url| {
+            let parsed = Url::parse(url, "lock:", None, Certificates::default());
+            format!("{:#}", parsed.err().unwrap())
+        };
+        assert_eq!(error("memory://"), "memory:// has no server to check");
+        let error = error("http://:secret@x/");
         assert!(!error.contains("secret"), "{error}");
     }
 
     #[cfg(feature = "tls")]
     #[test]
     fn the_nodes_of_a_url_with_tls_have_tls() {
-        assert!(parse("rediss-cluster://one").0.target.has_tls);
+        assert!(parse("rediss-cluster://one").0.target.tls.is_some());
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::connection::Certificates;
+
 /// What a server answered, or its words where it refused.
 pub type Answer<T> = Result<T, Refusal>;
 
@@ -50,7 +52,8 @@ pub struct Target {
     pub kind: Kind,
     pub user: Option<String>,
     pub has_password: bool,
-    pub has_tls: bool,
+    /// The certificates, if TLS is used.
+    pub tls: Option<Certificates>,
     /// Of the Sentinels, if the command line has a password for them.
     pub sentinel_user: Option<String>,
     pub prefix: String,
@@ -177,6 +180,8 @@ pub struct SlowCommand {
 pub struct NodeLine {
     pub id: String,
     pub address: String,
+    /// The name of its host, if it has one that it announces.
+    pub host_name: Option<String>,
     pub is_itself: bool,
     pub is_failed: bool,
     /// The id of its primary; none if it is one.
@@ -193,8 +198,10 @@ impl NodeLine {
         let [id, address, flags, primary, _, _, _, _, slots @ ..] = &words[..] else {
             return None;
         };
-        // `host:port@bus,hostname`; a port of IPv6 is behind the last colon.
-        let address = address.split(['@', ',']).next()?;
+        // `host:port@bus,hostname,shard-id=…`; a port of IPv6 is behind the last colon.
+        let mut parts = address.split(',');
+        let address = parts.next()?.split('@').next()?;
+        let host_name = parts.next().filter(|name| !name.is_empty() && !name.contains('='));
         let range = |word: &&str| {
             let (first, last) = word.split_once('-').unwrap_or((word, word));
             Some((first.parse().ok()?, last.parse().ok()?))
@@ -204,6 +211,7 @@ impl NodeLine {
         Some(Self {
             id: (*id).to_owned(),
             address: address.to_owned(),
+            host_name: host_name.map(str::to_owned),
             is_itself: has("myself"),
             is_failed: has("fail") || has("noaddr"),
             primary: (*primary != "-").then(|| (*primary).to_owned()),
@@ -258,16 +266,20 @@ mod tests {
 
     #[test]
     fn a_node_is_read_with_its_slots_and_those_that_are_open() {
-        let line = "07c3 127.0.0.1:30004@31004,host myself,master - 0 0 3 connected 0-5460 5463 \
+        let line = "07c3 127.0.0.1:30004@31004,node-4 myself,master - 0 0 3 connected 0-5460 5463 \
                     [93-<-292f] [77->-e7d1]";
         let node = NodeLine::parse(line).unwrap();
         assert_eq!((node.id.as_str(), node.address.as_str()), ("07c3", "127.0.0.1:30004"));
+        assert_eq!(node.host_name.as_deref(), Some("node-4"));
         assert!(node.is_itself && !node.is_failed && node.is_primary_with_slots());
         assert_eq!((node.slots, node.open), (vec![(0, 5460), (5463, 5463)], vec![93, 77]));
         let replica = "e7d1 [::1]:7000@17000 slave,fail 07c3 0 0 3 disconnected";
         let node = NodeLine::parse(replica).unwrap();
         assert_eq!((node.address.as_str(), node.primary.as_deref()), ("[::1]:7000", Some("07c3")));
         assert!(node.is_failed && !node.is_primary_with_slots());
+        assert_eq!(node.host_name, None);
+        let unnamed = "e7d1 10.0.0.1:7000@17000,,shard-id=69bc master - 0 0 3 connected";
+        assert_eq!(NodeLine::parse(unnamed).unwrap().host_name, None);
         assert_eq!(NodeLine::parse("nonsense"), None);
     }
 

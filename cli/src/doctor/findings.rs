@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::connection::Certificates;
 use crate::doctor::facts::{Facts, Failure, Fields, Kind, NodeLine, Refusal, Server};
-use crate::text::short;
+use crate::text::{is_unprintable, short};
 
 /// A round trip of this length makes each lock slow.
 const SLOW_ROUND_TRIP: Duration = Duration::from_millis(50);
@@ -67,22 +68,35 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
 }
 
 /// `redis-cli -h host -p port …`.
-fn redis_cli(address: &str, has_tls: bool, words: &[&str]) -> String {
-    let mut line = match address.rsplit_once(':') {
-        _ if address.starts_with('/') => format!("redis-cli -s {}", quoted(address)),
-        Some((host, port)) => {
-            format!("redis-cli -h {} -p {port}", quoted(host.trim_matches(['[', ']'])))
-        }
-        None => format!("redis-cli -h {}", quoted(address)),
+fn redis_cli(address: &str, tls: Option<&Certificates>, words: &[&str]) -> String {
+    let mut line = if address.starts_with('/') {
+        format!("redis-cli -s {}", quoted(address))
+    } else {
+        let (host, port) = host_and_port(address);
+        format!("redis-cli -h {} -p {port}", quoted(host))
     };
-    if has_tls {
-        line.push_str(" --tls");
-    }
+    line.push_str(&tls_options(tls));
     for word in words {
         line.push(' ');
         line.push_str(&quoted(word));
     }
     line
+}
+
+/// Those of redis-cli.
+fn tls_options(tls: Option<&Certificates>) -> String {
+    let Some(Certificates { ca, client }) = tls else { return String::new() };
+    let client = client.as_ref().map(|[certificate, key]| [("cert", certificate), ("key", key)]);
+    let files = ca.iter().map(|ca| ("cacert", ca)).chain(client.into_iter().flatten());
+    let options =
+        files.map(|(name, file)| format!(" --{name} {}", quoted(&file.path.to_string_lossy())));
+    [" --tls".to_owned()].into_iter().chain(options).collect()
+}
+
+/// An address of IPv6 without its brackets.
+fn host_and_port(address: &str) -> (&str, &str) {
+    let (host, port) = address.rsplit_once(':').unwrap_or((address, "6379"));
+    (host.trim_matches(['[', ']']), port)
 }
 
 /// As a word for a shell.
@@ -91,7 +105,24 @@ fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();
     }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    if !word.contains(is_unprintable) {
+        return format!("'{}'", word.replace('\'', r"'\''"));
+    }
+    // A terminal would interpret such characters.
+    let (mut format, mut buffer) = (String::new(), [0; 4]);
+    for c in word.chars() {
+        match c {
+            '\'' => format.push_str(r"'\''"),
+            '%' => format.push_str("%%"),
+            '\\' => format.push_str(r"\\"),
+            c if is_unprintable(c) => {
+                let bytes = c.encode_utf8(&mut buffer).bytes();
+                format.extend(bytes.map(|byte| format!("\\{byte:03o}")));
+            }
+            c => format.push(c),
+        }
+    }
+    format!("\"$(printf '{format}')\"")
 }
 
 /// Whether a version is before this one.
@@ -124,19 +155,20 @@ impl Report<'_> {
     }
 
     fn line(&self, server: &str, words: &[&str]) -> Vec<String> {
-        vec![redis_cli(server, self.facts.target.has_tls, words)]
+        vec![redis_cli(server, self.facts.target.tls.as_ref(), words)]
     }
 
     /// Sets the URL. The password is not shown.
     fn url(&self, kind: &str, hosts: &str, path: &str, with_password: bool) -> Vec<String> {
         let target = &self.facts.target;
-        let scheme = if target.has_tls { "rediss" } else { "redis" };
+        let scheme = if target.tls.is_some() { "rediss" } else { "redis" };
         let user = match (&target.user, with_password) {
             (Some(user), true) => format!("{user}:PASSWORD@"),
             (None, true) => ":PASSWORD@".to_owned(),
             (_, false) => String::new(),
         };
-        vec![format!("export DISTLOCK_URL='{scheme}{kind}://{user}{hosts}/{path}'")]
+        let url = format!("{scheme}{kind}://{user}{hosts}/{path}").replace('\'', r"'\''");
+        vec![format!("export DISTLOCK_URL='{url}'")]
     }
 
     fn user(&self) -> &str {
@@ -208,9 +240,48 @@ impl Report<'_> {
             let what = "the server loads its data, and no lock is granted meanwhile";
             let fix = self.line(address, &["INFO", "persistence"]);
             self.add((Level::Error, "loading"), address, what, says, fix);
-        } else {
+        } else if words.contains("DB index is out of range") {
+            let what = "the server has no database with the number in the URL";
+            let fix = self.url("", address, "0", has_password);
+            self.add((Level::Error, "database"), address, what, says, fix);
+        } else if !self.certificate(address, words) {
             self.unreachable(address, words);
         }
+    }
+
+    /// Adds what is wrong with a certificate, if these words of rustls say so.
+    fn certificate(&mut self, address: &str, words: &str) -> bool {
+        let has = |some: &[&str]| some.iter().any(|word| words.contains(word));
+        let Some(Certificates { ca, client }) = &self.facts.target.tls else { return false };
+        let show = |what: &str| {
+            let shake = format!("openssl s_client -connect {} </dev/null", quoted(address));
+            vec![format!("{shake} | openssl x509 -noout {what}")]
+        };
+        let client_files = "export DISTLOCK_TLS_CERT=CERTIFICATE DISTLOCK_TLS_KEY=KEY";
+        let (id, what, fix) = if has(&["CertificateRequired"]) {
+            let what = "the server asks for a certificate of the client (--tls-cert)".to_owned();
+            ("client-certificate", what, vec![client_files.to_owned()])
+        } else if has(&["received fatal alert"]) && client.is_some() {
+            let what = "the server does not accept the certificate of --tls-cert".to_owned();
+            ("client-certificate", what, vec![client_files.to_owned()])
+        } else if !has(&["invalid peer certificate"]) {
+            return false;
+        } else if has(&["UnknownIssuer", "CaUsedAsEndEntity", "BadSignature"]) {
+            let trusted = if ca.is_some() { "in the file of --tls-ca" } else { "in the system" };
+            let what =
+                format!("the server's certificate is from an authority that is not {trusted}");
+            ("certificate", what, vec!["export DISTLOCK_TLS_CA=CERTIFICATES".to_owned()])
+        } else if has(&["not valid for name", "NotValidForName"]) {
+            let (host, _) = host_and_port(address);
+            let what = format!("the server's certificate is not for the name {host}");
+            ("certificate", what, show("-ext subjectAltName"))
+        } else {
+            let what = "the server's certificate is not accepted".to_owned();
+            ("certificate", what, show("-dates"))
+        };
+        let why = format!("no connection is made: {words}");
+        self.add((Level::Error, id), address, what, why, fix);
+        true
     }
 
     /// The library knows best what an error of a connection means.
@@ -395,12 +466,11 @@ impl Report<'_> {
             self.add((Level::Error, "min-replicas"), address, what, why, fix);
         }
         let Kind::Sentinel(_) = &self.facts.target.kind else { return };
-        let (host, port) = address.rsplit_once(':').unwrap_or((address, "6379"));
         if server.number("connected_slaves") == Some(0) {
             let what = "the primary has no replica";
             let why = "if it fails, the Sentinels have no server to promote";
-            let fix =
-                self.line("REPLICA:6379", &["REPLICAOF", host.trim_matches(['[', ']']), port]);
+            let (host, port) = host_and_port(address);
+            let fix = self.line("REPLICA:6379", &["REPLICAOF", host, port]);
             self.add((Level::Warning, "no-replicas"), address, what, why, fix);
         } else if online >= 2 && needed == Some(0) {
             let what = "min-replicas-to-write is 0 although there are two replicas";
@@ -532,6 +602,7 @@ impl Report<'_> {
                     self.user_of_sentinel(address, refusal);
                     continue;
                 }
+                Err(refusal) if self.certificate(address, &refusal.words) => continue,
                 Err(refusal) => {
                     let what = "the Sentinel does not answer";
                     let why =
@@ -608,8 +679,7 @@ impl Report<'_> {
     }
 
     fn monitor(&self, sentinel: &str, name: &str, primary: &str, quorum: &str) -> Vec<String> {
-        let (host, port) = primary.rsplit_once(':').unwrap_or((primary, "6379"));
-        let host = host.trim_matches(['[', ']']);
+        let (host, port) = host_and_port(primary);
         self.line(sentinel, &["SENTINEL", "MONITOR", name, host, port, quorum])
     }
 
@@ -643,8 +713,7 @@ impl Report<'_> {
             if !replicated.contains(&node.id) {
                 let what = "the node has no replica";
                 let why = "if it fails, its locks cannot be acquired until it is back";
-                let (host, port) = node.address.rsplit_once(':').unwrap_or((&node.address, "6379"));
-                let host = host.trim_matches(['[', ']']);
+                let (host, port) = host_and_port(&node.address);
                 let fix = [
                     self.line("REPLICA:6379", &["CLUSTER", "MEET", host, port]),
                     self.line("REPLICA:6379", &["CLUSTER", "REPLICATE", &node.id]),
@@ -663,13 +732,8 @@ impl Report<'_> {
             let what = format!("a migration of the slots {} is not over", slots.join(", "));
             let why = "a lock of an open slot cannot be acquired once some of its keys have moved; \
                        unless a resharding is under way, end it";
-            self.add(
-                (Level::Warning, "open-slot"),
-                &server.address,
-                what,
-                why,
-                fix_cluster(server),
-            );
+            let fix = self.fix_cluster(server);
+            self.add((Level::Warning, "open-slot"), &server.address, what, why, fix);
         }
     }
 
@@ -684,13 +748,20 @@ impl Report<'_> {
         if covered < SLOTS {
             let what = format!("no node serves {} of the slots", SLOTS - covered);
             let why = "their locks cannot be acquired; those of a failed node can when it is back";
-            self.add((Level::Error, "slots"), &server.address, what, why, fix_cluster(server));
+            let fix = self.fix_cluster(server);
+            self.add((Level::Error, "slots"), &server.address, what, why, fix);
         } else if let Some(server) = failed {
             let what = "the node says cluster_state:fail";
             let why = "it refuses all locks: it does not reach the majority of the masters";
             let fix = self.line(&server.address, &["CLUSTER", "NODES"]);
             self.add((Level::Error, "cluster-state"), &server.address, what, why, fix);
         }
+    }
+
+    /// Has redis-cli move the keys of open slots, and give slots that nobody serves to nodes.
+    fn fix_cluster(&self, server: &Server) -> Vec<String> {
+        let tls = tls_options(self.facts.target.tls.as_ref());
+        vec![format!("yes yes | redis-cli{tls} --cluster fix {}", quoted(&server.address))]
     }
 
     /// What the library met, unless it is one of those above.
@@ -733,11 +804,6 @@ impl Report<'_> {
             }
         }
     }
-}
-
-/// Has redis-cli move the keys of open slots, and give slots that nobody serves to nodes.
-fn fix_cluster(server: &Server) -> Vec<String> {
-    vec![format!("yes yes | redis-cli --cluster fix {}", server.address)]
 }
 
 /// The replicas that INFO shows as online.

@@ -4,14 +4,15 @@ mod collect;
 mod facts;
 mod findings;
 
-use std::io::{self, Write as _};
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
 
 use crate::connection::Connection;
-use crate::doctor::collect::Url;
+use crate::doctor::collect::{LIMIT, Url};
 use crate::doctor::findings::{Finding, Level, examine};
+use crate::output::{self, is_closed_pipe};
 use crate::text::plain;
 
 const LONG: &str = "\
@@ -25,7 +26,7 @@ REWRITE writes it to the server's file.
 Exit codes:
   0    nothing was found
   1    something was found, or could not be read
-  125  the URL cannot be used";
+  125  the URL or another option cannot be used";
 
 const FOUND: u8 = 1;
 
@@ -41,39 +42,47 @@ pub struct DoctorArguments {
 }
 
 pub fn doctor(connection: &Connection, arguments: &DoctorArguments) -> anyhow::Result<ExitCode> {
+    // Knows best what is wrong with the options.
+    let locks = connection.builder()?.outage_timeout(LIMIT).build()?;
+    let (url, prefix) = (connection.url(), connection.prefix());
     let of_sentinels = connection.sentinel_credentials();
-    let url = Url::parse(&connection.url(), connection.prefix(), of_sentinels)?;
-    let facts = url.collect(|| connection.builder());
+    let url = Url::parse(&url, prefix, of_sentinels, connection.certificates()?)?;
+    let facts = url.collect(&locks);
     let mut found = examine(&facts);
     found.retain(|finding| !arguments.ignore.iter().any(|id| id == finding.id));
     found.sort_by_key(|finding| finding.level);
-    let mut out = io::stdout().lock();
-    if arguments.json {
+    let printed = if arguments.json {
         let servers: Vec<_> = facts.servers.iter().map(|server| &server.address).collect();
-        let report = serde_json::json!({ "servers": servers, "findings": found });
-        serde_json::to_writer(&mut out, &report)?;
-        writeln!(out)?;
+        output::print_json(&serde_json::json!({ "servers": servers, "findings": found }))
     } else {
-        print(&mut out, &found, facts.servers.len())?;
-    }
+        output::print(text(&found, facts.servers.len()))
+    };
+    // One who reads the first lines only wants the code too.
+    printed.or_else(|error| if is_closed_pipe(&error) { Ok(()) } else { Err(error) })?;
     Ok(ExitCode::from(if found.is_empty() { 0 } else { FOUND }))
 }
 
-fn print(out: &mut impl io::Write, found: &[Finding], servers: usize) -> io::Result<()> {
+/// As text for people.
+fn text(found: &[Finding], servers: usize) -> String {
     let servers = if servers == 1 { "1 server".to_owned() } else { format!("{servers} servers") };
     if found.is_empty() {
-        return writeln!(out, "nothing is wrong with {servers}");
+        return format!("nothing is wrong with {servers}\n");
     }
+    let mut text = String::new();
     for Finding { id, level, server, what, why, fix } in found {
         // None answers where Sentinels are all that is known.
         let server = if server.is_empty() { String::new() } else { format!(" {}", plain(server)) };
-        writeln!(out, "{level} [{id}]{server}: {}", plain(what))?;
-        writeln!(out, "  why: {}", plain(why))?;
+        let _ = writeln!(text, "{level} [{id}]{server}: {}", plain(what));
+        let _ = writeln!(text, "  why: {}", plain(why));
         for line in fix {
-            writeln!(out, "  fix: {line}")?;
+            let _ = writeln!(text, "  fix: {}", plain(line));
         }
     }
     let count = |level| found.iter().filter(|finding| finding.level == level).count();
     let [errors, warnings, unknown] = [Level::Error, Level::Warning, Level::Unknown].map(count);
-    writeln!(out, "errors: {errors}, warnings: {warnings}, cannot tell: {unknown}, on {servers}")
+    let _ = writeln!(
+        text,
+        "errors: {errors}, warnings: {warnings}, cannot tell: {unknown}, on {servers}"
+    );
+    text
 }

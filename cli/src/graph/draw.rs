@@ -117,7 +117,7 @@ impl Tree<'_> {
 }
 
 fn name(owner: &Owner) -> String {
-    plain(&format!("{}:{}", owner.host, owner.pid))
+    plain(&format!("{}:{}", owner.host, owner.pid)).into_owned()
 }
 
 fn holds(owner: &Owner) -> String {
@@ -129,9 +129,10 @@ fn holds(owner: &Owner) -> String {
 
 /// The lines in the box of an owner.
 fn lines(owner: &Owner) -> Vec<String> {
-    let function = owner.function.iter().map(|function| plain(function));
+    let function = owner.function.iter().map(|function| plain(function).into_owned());
     let held = owner.holds.iter().flat_map(|held| {
-        [format!("holds {} for {}", plain(&held.key), ago(held.since)), plain(&held.function)]
+        let function = plain(&held.function).into_owned();
+        [format!("holds {} for {}", plain(&held.key), ago(held.since)), function]
     });
     [name(owner)].into_iter().chain(function).chain(held).collect()
 }
@@ -150,7 +151,7 @@ pub fn dot(graph: &Graph) -> String {
         let _ = writeln!(out, "  n{place} [label={}];", quoted(&lines(owner)));
     }
     for wait in &graph.waits {
-        let label = quoted(&[plain(&wait.key), ago(wait.since)]);
+        let label = quoted(&[plain(&wait.key).into_owned(), ago(wait.since)]);
         let color = if wait.in_cycle { ", color=red, fontcolor=red" } else { "" };
         let _ = writeln!(out, "  n{} -> n{} [label={label}{color}];", wait.waiter, wait.holder);
     }
@@ -174,7 +175,7 @@ pub fn mermaid(graph: &Graph) -> String {
         let _ = writeln!(out, "  n{place}[{}]", quoted(&lines(owner)));
     }
     for wait in &graph.waits {
-        let label = quoted(&[plain(&wait.key), ago(wait.since)]);
+        let label = quoted(&[plain(&wait.key).into_owned(), ago(wait.since)]);
         let _ = writeln!(out, "  n{} -->|{label}| n{}", wait.waiter, wait.holder);
     }
     let cycle: Vec<_> =

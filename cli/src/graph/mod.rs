@@ -4,13 +4,12 @@ mod draw;
 mod model;
 
 use std::collections::HashSet;
-use std::io::{self, Write as _};
 
 use clap::{Args, ValueEnum};
 use distlock::LockManager;
 
 use crate::graph::model::{Graph, Lock};
-use crate::list;
+use crate::{list, output};
 
 const LONG: &str = "\
 Each line of the text is a holder or a waiter; those that wait for it follow, indented. The locks \
@@ -55,19 +54,14 @@ pub fn graph(locks: &LockManager, arguments: &GraphArguments) -> anyhow::Result<
     if let Some(pattern) = pattern {
         graph.retain_connected(|key| pattern.is_match(key));
     }
-    let mut out = io::stdout().lock();
     if arguments.json {
-        serde_json::to_writer(&mut out, &graph)?;
-        writeln!(out)?;
-        return Ok(());
+        return output::print_json(&graph);
     }
-    let drawing = match arguments.format {
+    output::print(match arguments.format {
         Format::Text => draw::text(&graph),
         Format::Dot => draw::dot(&graph),
         Format::Mermaid => draw::mermaid(&graph),
-    };
-    out.write_all(drawing.as_bytes())?;
-    Ok(())
+    })
 }
 
 /// The locks that are waited for, and those inside which others are waited for or may be.

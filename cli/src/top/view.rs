@@ -2,7 +2,7 @@
 //! server.
 
 use std::cmp::Reverse;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use clap::ValueEnum;
 use distlock::{Fence, Inspection};
@@ -13,7 +13,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Clear, Paragraph, Row, Table, TableState, Wrap};
 
-use crate::text::plain;
+use crate::text::{plain, short};
 use crate::{inspect, list, release};
 
 /// What the locks are sorted by.
@@ -89,7 +89,9 @@ pub struct View {
     selected: Option<String>,
     dialog: Dialog,
     message: String,
-    is_read: bool,
+    /// When the locks were read, and why they could not be read again.
+    read_at: Option<Instant>,
+    failure: Option<String>,
     table: TableState,
 }
 
@@ -102,7 +104,8 @@ impl View {
             selected: None,
             dialog: Dialog::None,
             message: String::new(),
-            is_read: false,
+            read_at: None,
+            failure: None,
             table: TableState::default(),
         }
     }
@@ -113,11 +116,23 @@ impl View {
         self.order.sort(&mut rows);
         self.rows = rows;
         self.more = more;
-        self.is_read = true;
+        (self.read_at, self.failure) = (Some(Instant::now()), None);
         if self.place().is_none() {
             self.move_to(place);
             self.dialog = Dialog::None;
         }
+        let holder = self.selected().and_then(|(_, found)| found.holder.as_ref());
+        if let Dialog::Release(token) = self.dialog
+            && holder.is_none_or(|holder| holder.fence != token)
+        {
+            self.dialog = Dialog::None;
+            self.say("it has another holder by now".to_owned());
+        }
+    }
+
+    /// The locks cannot be read; those that are shown are old.
+    pub fn fail(&mut self, why: String) {
+        self.failure = Some(why);
     }
 
     pub fn say(&mut self, message: String) {
@@ -189,24 +204,32 @@ impl View {
     }
 
     pub fn draw(&mut self, frame: &mut Frame<'_>) {
-        let layout = [Constraint::Length(1), Constraint::Min(1), Constraint::Length(1)];
-        let [head, body, foot] = Layout::vertical(layout).areas(frame.area());
+        let foot_text = match (self.message.as_str(), &self.failure) {
+            ("", None) => "↑↓ select  ⏎ inspect  r release  s sort  q quit".into(),
+            ("", Some(why)) => plain(why),
+            (message, _) => plain(message),
+        };
+        let area = frame.area();
+        // An error is longer than most terminals are wide.
+        let foot_height = height_of(&foot_text, area.width.into()).min(area.height / 2).max(1);
+        let layout = [Constraint::Length(1), Constraint::Min(1), Constraint::Length(foot_height)];
+        let [head, body, foot] = Layout::vertical(layout).areas(area);
+        let foot_text = Paragraph::new(foot_text).wrap(Wrap { trim: true });
+        frame.render_widget(foot_text.style(Modifier::DIM), foot);
         frame.render_widget(Line::from(self.summary()), head);
         self.draw_table(frame, body);
-        let foot_line = match self.message.as_str() {
-            "" => "↑↓ select  ⏎ inspect  r release  s sort  q quit".to_owned(),
-            message => plain(message),
-        };
-        frame.render_widget(Line::from(foot_line).style(Modifier::DIM), foot);
         if let Some(text) = self.dialog_text() {
             draw_dialog(frame, body, &text);
         }
     }
 
     fn summary(&self) -> String {
-        if !self.is_read {
-            return "reading the locks …".to_owned();
-        }
+        let old = match (self.read_at, &self.failure) {
+            (None, None) => return "reading the locks …".to_owned(),
+            (None, Some(_)) => return "the locks cannot be read".to_owned(),
+            (Some(_), None) => String::new(),
+            (Some(at), Some(_)) => format!("{} ago: ", short(at.elapsed())),
+        };
         let waiting: u64 = self.rows.iter().map(|(_, found)| found.waiting).sum();
         let pause = self.rows.iter().find_map(|(_, found)| found.pause.as_ref());
         let pause = pause.map_or_else(String::new, |pause| format!(", {pause}"));
@@ -219,23 +242,20 @@ impl View {
             1 => "1 request waits".to_owned(),
             count => format!("{count} requests wait"),
         };
-        format!("{locks}{more}, {waiting}, by {}{pause}", self.order.name())
+        format!("{old}{locks}{more}, {waiting}, by {}{pause}", self.order.name())
     }
 
     fn draw_table(&mut self, frame: &mut Frame<'_>, area: Rect) {
-        let rows = self.rows.iter().map(|(key, found)| Row::new(list::columns(key, found)));
-        let widths = [
-            Constraint::Fill(3),
-            Constraint::Fill(2),
-            Constraint::Fill(3),
-            Constraint::Length(8),
-            Constraint::Length(8),
-            Constraint::Length(16),
-            Constraint::Length(7),
-            Constraint::Length(8),
-        ];
+        let shown = columns_within(area.width);
+        let pick = |all: [String; 8]| {
+            let all = all.into_iter().enumerate();
+            Row::new(all.filter(|(place, _)| shown.contains(place)).map(|(_, text)| text))
+        };
+        let rows = self.rows.iter().map(|(key, found)| pick(list::columns(key, found)));
+        let widths = shown.iter().map(|&place| WIDTHS[place]);
+        let head = pick(list::COLUMNS.map(str::to_owned)).style(Modifier::BOLD);
         let table = Table::new(rows, widths)
-            .header(Row::new(list::COLUMNS).style(Modifier::BOLD))
+            .header(head)
             .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
         self.table.select(self.place());
         frame.render_stateful_widget(table, area, &mut self.table);
@@ -258,17 +278,43 @@ impl View {
     }
 }
 
-fn draw_dialog(frame: &mut Frame<'_>, area: Rect, text: &str) {
-    let width = usize::from(area.width.saturating_sub(2)).max(1);
-    // Words that do not fit go to the next line, so a long line may take one more.
-    let rows = |line: &str| match line.chars().count() {
+/// The widths of the columns.
+const WIDTHS: [Constraint; 8] = [
+    Constraint::Fill(3),
+    Constraint::Fill(2),
+    Constraint::Fill(3),
+    Constraint::Length(8),
+    Constraint::Length(8),
+    Constraint::Length(16),
+    Constraint::Length(7),
+    Constraint::Length(8),
+];
+
+/// The columns for which a terminal is wide enough: the inspection shows the others.
+fn columns_within(width: u16) -> &'static [usize] {
+    match width {
+        100.. => &[0, 1, 2, 3, 4, 5, 6, 7],
+        80.. => &[0, 1, 2, 3, 6, 7],
+        50.. => &[0, 1, 3, 6],
+        _ => &[0, 3],
+    }
+}
+
+/// How many rows a line of text takes. Words that do not fit go to the next row, so a long line may
+/// take one more.
+fn height_of(line: &str, width: usize) -> u16 {
+    let rows = match line.chars().count() {
         length if length <= width => 1,
-        length => length.div_ceil(width) + 1,
+        length => length.div_ceil(width.max(1)) + 1,
     };
-    let rows = u16::try_from(text.lines().map(rows).sum::<usize>()).unwrap_or(u16::MAX);
-    let height = rows.saturating_add(2).min(area.height);
-    let layout = Layout::vertical([Constraint::Fill(1), Constraint::Length(height)]);
-    let [_, dialog] = layout.areas(area);
+    u16::try_from(rows).unwrap_or(u16::MAX)
+}
+
+fn draw_dialog(frame: &mut Frame<'_>, area: Rect, text: &str) {
+    let width = usize::from(area.width.saturating_sub(2));
+    let height = text.lines().fold(2_u16, |sum, line| sum.saturating_add(height_of(line, width)));
+    let layout = [Constraint::Fill(1), Constraint::Length(height.min(area.height))];
+    let [_, dialog] = Layout::vertical(layout).areas(area);
     frame.render_widget(Clear, dialog);
     let paragraph = Paragraph::new(text).wrap(Wrap { trim: false }).block(Block::bordered());
     frame.render_widget(paragraph, dialog);

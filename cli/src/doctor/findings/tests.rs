@@ -1,4 +1,7 @@
+use std::process::Command;
+
 use super::*;
+use crate::connection::PemFile;
 use crate::doctor::facts::{Sentinel, SlowCommand, Target, WatchedPrimary, fields};
 
 const INFO: &str = "redis_version:7.0.15\nredis_mode:standalone\nrole:master\narch_bits:64\n\
@@ -18,7 +21,7 @@ fn server(info: &str, config: &str) -> Server {
 fn facts(kind: Kind, servers: Vec<Server>) -> Facts {
     let prefix = "lock:".to_owned();
     let (user, sentinel_user) = (None, None);
-    let target = Target { kind, user, has_password: false, has_tls: false, sentinel_user, prefix };
+    let target = Target { kind, user, has_password: false, tls: None, sentinel_user, prefix };
     Facts { target, servers, sentinels: Vec::new(), failures: Vec::new() }
 }
 
@@ -145,7 +148,7 @@ fn a_port_with_tls_is_told_from_one_without() {
         let mut server = Server::new("a:1");
         server.connected = Err(Refusal::new("", "it failed"));
         let mut facts = facts(Kind::Server, vec![server]);
-        facts.target.has_tls = has_tls;
+        facts.target.tls = has_tls.then(Certificates::default);
         facts.failures = vec![Failure::Other(said.to_owned())];
         let found = examine(&facts);
         assert_eq!((found.len(), found[0].id), (1, "tls"));
@@ -218,19 +221,96 @@ fn a_cluster_without_all_slots_says_how_many_it_lacks() {
 #[test]
 fn lines_are_safe_to_paste() {
     let rules = ["ACL", "SETUSER", "app", "~lock:*", "&lock:inbox:*", ">it's"];
+    let tls = Certificates::default();
     assert_eq!(
-        redis_cli("[::1]:6379", true, &rules),
+        redis_cli("[::1]:6379", Some(&tls), &rules),
         r"redis-cli -h ::1 -p 6379 --tls ACL SETUSER app '~lock:*' '&lock:inbox:*' '>it'\''s'"
     );
-    assert_eq!(redis_cli("/run/redis.sock", false, &["PING"]), "redis-cli -s /run/redis.sock PING");
+    assert_eq!(redis_cli("/run/redis.sock", None, &["PING"]), "redis-cli -s /run/redis.sock PING");
     assert_eq!(quoted(""), "''");
+    // What would move the cursor of a terminal.
+    let key = "lock:{100% it's\\\u{1b}[2J}";
+    let line = quoted(key);
+    assert_eq!(line, r#""$(printf 'lock:{100%% it'\''s\\\033[2J}')""#);
+    let printed = Command::new("sh").args(["-c", &format!("printf %s {line}")]).output().unwrap();
+    assert_eq!(String::from_utf8(printed.stdout).unwrap(), key);
+}
+
+#[test]
+fn lines_have_the_certificates_that_the_command_was_given() {
+    let file = |name: &str| PemFile { path: name.into(), content: Vec::new() };
+    let ca = Some(file("/etc/our ca.pem"));
+    let client = Some([file("cert.pem"), file("key.pem")]);
+    assert_eq!(
+        redis_cli("a:1", Some(&Certificates { ca, client }), &["PING"]),
+        "redis-cli -h a -p 1 --tls --cacert '/etc/our ca.pem' --cert cert.pem --key key.pem PING"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_certificate_is_a_finding_of_its_own() {
+    let file = || PemFile { path: "x.pem".into(), content: Vec::new() };
+    for (words, with_files, id, what) in [
+        ("invalid peer certificate: UnknownIssuer", false, "certificate", "not in the system"),
+        ("invalid peer certificate: UnknownIssuer", true, "certificate", "file of --tls-ca"),
+        (
+            "invalid peer certificate: certificate not valid for name \"a\"",
+            true,
+            "certificate",
+            "not for the name a",
+        ),
+        ("invalid peer certificate: Expired", false, "certificate", "not accepted"),
+        ("received fatal alert: CertificateRequired", false, "client-certificate", "--tls-cert"),
+        ("received fatal alert: UnknownCA", true, "client-certificate", "of --tls-cert"),
+    ] {
+        let mut certificates = Certificates::default();
+        if with_files {
+            (certificates.ca, certificates.client) = (Some(file()), Some([file(), file()]));
+        }
+        let mut server = Server::new("a:1");
+        server.connected = Err(Refusal::new("", words));
+        let mut facts = facts(Kind::Server, vec![server]);
+        facts.target.tls = Some(certificates);
+        let found = examine(&facts);
+        assert_eq!((found.len(), found[0].id), (1, id), "{words}");
+        assert!(found[0].what.contains(what), "{words}: {}", found[0].what);
+    }
+}
+
+#[test]
+fn a_database_that_the_server_lacks_is_named() {
+    let mut server = Server::new("a:1");
+    server.connected = Err(Refusal::new("", "Redis server refused: DB index is out of range"));
+    let found = examine(&facts(Kind::Server, vec![server]));
+    assert_eq!((found.len(), found[0].id), (1, "database"));
+    assert_eq!(found[0].fix, ["export DISTLOCK_URL='redis://a:1/0'"]);
 }
 
 #[test]
 fn urls_never_show_a_password() {
     let mut facts = facts(Kind::Server, vec![server("redis_mode:cluster", "")]);
     (facts.target.user, facts.target.has_password) = (Some("app".to_owned()), true);
-    facts.target.has_tls = true;
+    facts.target.tls = Some(Certificates::default());
     let fix = &examine(&facts)[0].fix;
     assert_eq!(*fix, ["export DISTLOCK_URL='rediss-cluster://app:PASSWORD@127.0.0.1:6379/'"]);
+}
+
+#[test]
+fn the_page_on_operations_has_a_row_for_each_finding() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let page = std::fs::read_to_string(format!("{root}/docs/operators.md")).unwrap();
+    let rows: String = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let source = include_str!("../findings.rs");
+    let mut ids = Vec::new();
+    for before in
+        ["Level::Error, ", "Level::Warning, ", "Level::Unknown, ", "error(", "cannot_tell("]
+    {
+        let before = format!("{before}\"");
+        let parts = source.split(&before).skip(1);
+        ids.extend(parts.filter_map(|part| part.split('"').next()));
+    }
+    assert!(ids.len() > 30, "{ids:?}");
+    for id in ids {
+        assert!(rows.contains(&format!("`{id}`")), "{id}");
+    }
 }

@@ -133,6 +133,54 @@ fn a_real_lock_is_shown_in_its_columns() {
 }
 
 #[test]
+fn a_narrow_terminal_shows_the_columns_that_matter_most() {
+    let mut view = View::new(Order::Key);
+    let key = "order:0123456789";
+    view.show(vec![(key.to_owned(), rows().remove(0).1)], false);
+    for (width, columns) in [
+        (120, &["KEY", "HOLDER", "FUNCTION", "HELD", "LEFT", "TOKEN", "WAITERS", "LONGEST"][..]),
+        (80, &["KEY", "HOLDER", "FUNCTION", "HELD", "WAITERS", "LONGEST"]),
+        (60, &["KEY", "HOLDER", "HELD", "WAITERS"]),
+        (30, &["KEY", "HELD"]),
+    ] {
+        let shown = screen(&mut view, width, 6);
+        let head = shown.lines().nth(1).unwrap().trim_matches('"');
+        assert!(head.split_whitespace().eq(columns.iter().copied()), "{width}: {head}");
+        assert!(shown.contains(key), "{width}: {shown}");
+    }
+}
+
+#[test]
+fn locks_that_cannot_be_read_again_are_old_until_they_are() {
+    let mut view = View::new(Order::Key);
+    let why = "the locks with the prefix 'lock:' cannot be listed: 127.0.0.1:1: Connection \
+               refused; check that the Redis server runs and can be reached";
+    view.fail(why.to_owned());
+    assert!(screen(&mut view, 80, 12).contains("the locks cannot be read"));
+    view.show(rows(), false);
+    assert!(!screen(&mut view, 80, 12).contains("refused"));
+    view.fail(why.to_owned());
+    press(&mut view, KeyCode::Down);
+    let shown = screen(&mut view, 80, 12);
+    assert!(shown.contains("ms ago: 3 locks, "), "{shown}");
+    assert!(shown.contains("1: Connection") && shown.contains("can be reached"), "{shown}");
+}
+
+#[test]
+fn a_question_about_a_hold_ends_with_it() {
+    let mut view = View::new(Order::Key);
+    view.show(rows(), false);
+    press(&mut view, KeyCode::Char('r'));
+    let mut next = rows();
+    let mut state = serde_json::to_value(&next[1].1).unwrap();
+    state["holder"]["fence"] = 6.into();
+    next[1].1 = serde_json::from_value(state).unwrap();
+    view.show(next, false);
+    assert!(screen(&mut view, 80, 12).contains("it has another holder by now"));
+    assert_eq!(press(&mut view, KeyCode::Char('y')), None);
+}
+
+#[test]
 fn more_locks_than_the_limit_are_mentioned() {
     let mut view = View::new(Order::Waiters);
     let first = |view: &mut View| screen(view, 80, 6).lines().next().unwrap().to_owned();
