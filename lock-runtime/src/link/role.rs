@@ -37,8 +37,8 @@ const SLOWDOWN: u32 = if cfg!(debug_assertions) { 4 } else { 1 };
 /// How long a batch waits for each of the parties that a pass has woken.
 const BURST: Duration = Duration::from_micros(20).saturating_mul(SLOWDOWN);
 
-/// How long it waits for all of them. A renewal may be in it.
-const LONGEST_BURST: Duration = Duration::from_millis(2).saturating_mul(SLOWDOWN);
+/// How long it waits for all of them, less than [`GRACE`]. A renewal may be in it.
+const LONGEST_BURST: Duration = Duration::from_millis(if SLOWDOWN == 1 { 2 } else { 3 });
 
 /// With more waiting threads than this the keeper reads.
 const FEW: usize = 2;
