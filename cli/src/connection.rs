@@ -42,6 +42,7 @@ pub struct Connection {
     #[arg(
         long,
         env = "DISTLOCK_TLS_CA",
+        hide_env_values = true,
         value_name = "FILE",
         value_hint = ValueHint::FilePath,
         global = true
@@ -52,6 +53,7 @@ pub struct Connection {
     #[arg(
         long,
         env = "DISTLOCK_TLS_CERT",
+        hide_env_values = true,
         value_name = "FILE",
         value_hint = ValueHint::FilePath,
         global = true
@@ -61,6 +63,7 @@ pub struct Connection {
     #[arg(
         long,
         env = "DISTLOCK_TLS_KEY",
+        hide_env_values = true,
         value_name = "FILE",
         value_hint = ValueHint::FilePath,
         global = true
