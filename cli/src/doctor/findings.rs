@@ -300,7 +300,7 @@ impl Report<'_> {
             let what = "the URL is one for TLS, and the port has none";
             ("tls", what, other_url("'rediss", "'redis"))
         } else if said.contains("write rediss://") {
-            let what = "the port closes the connection; it may be one for TLS";
+            let what = "the port does not answer in plain text; it may be one for TLS";
             ("tls", what, other_url("'redis", "'rediss"))
         } else {
             ("unreachable", "the server cannot be reached", self.line(address, &["PING"]))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::backend::ConnectError;
 use crate::backend::redis::address::Address;
-use crate::backend::redis::resp::NOT_RESP;
+use crate::backend::redis::resp::{NOT_RESP, TLS_ALERT};
 use crate::backend::redis::value::{ServerError, WireError};
 use crate::protocol::connection::ConnectErrorKind;
 use crate::protocol::request::{CommandError, Redirect};
@@ -151,7 +151,11 @@ pub(crate) fn connect_error(address: &Address, error: OpenError, provided: bool)
         OpenError::Server(WireError::Server(error)) => explain(&error),
         OpenError::Server(WireError::Io(error)) => of_transport(address, &error),
         OpenError::Server(WireError::Unexpected(NOT_RESP)) => {
-            (ConnectErrorKind::Unreachable, format!("{NOT_RESP}; {}", something_else(address)))
+            let text = format!("{NOT_RESP}; check that a Redis server listens there");
+            (ConnectErrorKind::Unreachable, text)
+        }
+        OpenError::Server(WireError::Unexpected(TLS_ALERT)) => {
+            (ConnectErrorKind::Permanent, format!("{TLS_ALERT}; write rediss:// for it"))
         }
         OpenError::Server(WireError::Unexpected(what)) => {
             (ConnectErrorKind::Unreachable, what.to_owned())
@@ -257,7 +261,9 @@ fn of_transport(address: &Address, error: &io::Error) -> (ConnectErrorKind, Stri
             | ErrorKind::UnexpectedEof
     );
     let next = match (address, error.kind()) {
-        (Address::Tcp { .. }, _) if is_dropped => something_else(address),
+        (Address::Tcp { .. }, _) if is_dropped => {
+            "check that a Redis server listens there, and write rediss:// if it expects TLS"
+        }
         (Address::Unix(_), ErrorKind::NotFound) => {
             "check the path, and `unixsocket` in the server's configuration"
         }
@@ -267,16 +273,6 @@ fn of_transport(address: &Address, error: &io::Error) -> (ConnectErrorKind, Stri
         _ => return (ConnectErrorKind::Unreachable, text),
     };
     (ConnectErrorKind::Unreachable, format!("{text}; {next}"))
-}
-
-/// What to do where something else than a Redis server may listen.
-fn something_else(address: &Address) -> &'static str {
-    match address {
-        Address::Tcp { .. } => {
-            "check that a Redis server listens there, and write rediss:// if it expects TLS"
-        }
-        Address::Tls { .. } | Address::Unix(_) => "check that a Redis server listens there",
-    }
 }
 
 #[cfg(test)]

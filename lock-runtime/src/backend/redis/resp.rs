@@ -10,6 +10,9 @@ const MAX_DEPTH: usize = 32;
 /// What something else than a server answers with.
 pub(crate) const NOT_RESP: &str = "the server does not speak RESP";
 
+/// What a port that expects TLS may answer with.
+pub(crate) const TLS_ALERT: &str = "the server answers with a TLS alert";
+
 /// Bytes that have arrived and are not decoded yet.
 #[derive(Debug, Default)]
 pub(crate) struct ReceiveBuffer {
@@ -110,6 +113,8 @@ impl<'a> Cursor<'a> {
                 self.items(length.saturating_mul(2), depth)?;
                 self.value(depth + 1)
             }
+            // The type of a record that is an alert.
+            0x15 => Err(Stop::Invalid(TLS_ALERT)),
             _ => Err(Stop::Invalid(NOT_RESP)),
         }
     }

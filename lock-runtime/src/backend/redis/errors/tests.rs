@@ -26,6 +26,7 @@ pub(crate) fn errors() -> impl Iterator<Item = (&'static str, ConnectError)> {
         ("TLS, hangs up", tls(), broken()),
         ("not Redis", tcp(), not_redis()),
         ("TLS, not Redis", tls(), not_redis()),
+        ("TLS, expected", tcp(), OpenError::Server(WireError::Unexpected(TLS_ALERT))),
         ("no socket", socket(), of_system(ErrorKind::NotFound, "No such file or directory")),
         ("foreign socket", socket(), of_system(ErrorKind::PermissionDenied, "Permission denied")),
         ("TLS, not spoken", tls(), OpenError::WithoutTls),

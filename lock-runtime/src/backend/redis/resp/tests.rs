@@ -2,7 +2,8 @@
 
 use redis::parse_redis_value;
 
-use crate::backend::redis::resp::ReceiveBuffer;
+use crate::backend::redis::resp::{NOT_RESP, ReceiveBuffer, TLS_ALERT};
+use crate::backend::redis::value::WireError;
 use crate::backend::redis::value::tests::value_of;
 
 const FRAMES: [&[u8]; 25] = [
@@ -32,6 +33,20 @@ const FRAMES: [&[u8]; 25] = [
     b"|1\r\n+ttl\r\n:3600\r\n*1\r\n:1\r\n",
     b"*1\r\n|1\r\n+ttl\r\n:3600\r\n:1\r\n",
 ];
+
+#[test]
+fn what_listens_in_place_of_a_server_is_told_apart() {
+    let rows: [(&[u8], _); 3] = [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", NOT_RESP),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", NOT_RESP),
+        (b"\x15\x03\x03\0\x02\x02\x46", TLS_ALERT),
+    ];
+    for (bytes, expected) in rows {
+        let mut buffer = ReceiveBuffer::default();
+        buffer.extend(bytes);
+        assert!(matches!(buffer.next(), Err(WireError::Unexpected(what)) if what == expected));
+    }
+}
 
 #[test]
 fn decodes_as_the_redis_crate_does_however_the_bytes_arrive() {
