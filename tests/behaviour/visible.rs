@@ -127,3 +127,23 @@ fn a_single_attempt_fails_while_the_lock_lingers_elsewhere() {
     assert!(locks.mutex("visible").try_acquire_blocking().unwrap().is_none());
     assert_eq!(inspect(&locks, "visible").waiting, 0);
 }
+
+#[test]
+fn a_wait_that_ends_names_the_process_that_has_the_lock_by_then() {
+    let server = server();
+    let [first, second, third] = [(); 3].map(|()| connect(&server));
+    let held = first.mutex("visible").acquire_blocking().unwrap();
+    thread::scope(|scope| {
+        let next = scope.spawn(|| second.mutex("visible").wait(LIMIT).acquire_blocking().unwrap());
+        until_waiting(&first, "visible", 1);
+        let wait = Duration::from_secs(3);
+        let late = scope.spawn(move || third.mutex("visible").wait(wait).acquire_blocking());
+        until_waiting(&first, "visible", 2);
+        held.release_blocking().unwrap();
+        let guard = next.join().unwrap();
+        let end = late.join().unwrap().unwrap_err();
+        let LockError::Busy(busy) = end else { panic!("{end:?}") };
+        assert_eq!(busy.holder.expect("the server knows").fence, guard.fence());
+        assert_eq!(busy.ahead, 0);
+    });
+}

@@ -89,7 +89,8 @@ pub struct Busy {
     /// The key.
     pub key: Box<str>,
     /// The holder, if known, as of the last reply of the server to this request: when it was
-    /// queued, and again after 10, 20, 40 s and so on. Another one may have the lock by now, which
+    /// queued, after 10, 20, 40 s and so on, and 100 ms before the end of a wait of at least a
+    /// second, unless many wait. Another one may have the lock by now, which
     /// [`inspect`](crate::LockManager::inspect) shows.
     pub holder: Option<Holder>,
     /// How many requests were ahead of this one in the queue, as of the same reply.

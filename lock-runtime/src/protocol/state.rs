@@ -13,8 +13,8 @@ use crate::protocol::request::{
     CommandError, Failure, Loss, Output, ReleaseOutcome, RequestParams,
 };
 use crate::protocol::timing::{
-    CONFIRM_DELAY, LONGEST_FOLLOWED, MIN_CLAIM_LEFT, RETRY, SHORTEST_PAUSE, TOMBSTONE, Timing,
-    TtlWrite, claim_ttl, earliest, warn_again_at, warn_at, whole_millis,
+    CONFIRM_DELAY, LATE_ANSWER, LONGEST_FOLLOWED, MIN_CLAIM_LEFT, RETRY, SHORTEST_PAUSE, TOMBSTONE,
+    Timing, TtlWrite, claim_ttl, earliest, warn_again_at, warn_at, whole_millis,
 };
 use crate::types::fence::{Fence, FenceRange};
 use crate::types::owner_info::OwnerInfo;
@@ -197,6 +197,8 @@ pub(crate) struct Waiting {
     warn_at: Timestamp,
     /// Report a slow wait with the next reply, which names the current holder.
     warning: bool,
+    /// It has asked who holds the lock shortly before the deadline.
+    asked_late: bool,
     /// Why it waits, by the latest reply.
     busy: Option<BusyReply>,
     /// The queue position of the request that this one replaced.
@@ -331,6 +333,7 @@ impl RequestState {
             owner: params.owner,
             warn_at: warn_at(since),
             warning: false,
+            asked_late: false,
             // Known before the first reply.
             busy: params.queued_locally.then(BusyReply::by_others),
             inherited_ticket,
@@ -1201,7 +1204,8 @@ impl RequestState {
                     Progress::BackingOff { until } => Some(*until),
                     Progress::Queued(queued) if queued.call_in_flight => None,
                     Progress::Queued(queued) => {
-                        earliest([queued.recheck_at, Some(queued.refresh_at)])
+                        let late = waiting.asks_late_at(self.since);
+                        earliest([queued.recheck_at, Some(queued.refresh_at), late])
                     }
                 };
                 let unreachable_at = self.unreachable_at(cx);
@@ -1278,12 +1282,16 @@ impl RequestState {
                 self.report_wait(cx);
             }
         }
-        let Some(waiting) = self.waiting() else { return };
+        let Some(waiting) = self.waiting_mut() else { return };
+        let asks_late_at = waiting.asks_late_at(since);
         let acquires = match &waiting.progress {
             Progress::BackingOff { until } => cx.is_past(*until),
+            Progress::Queued(queued) if queued.call_in_flight => false,
             Progress::Queued(queued) => {
-                let is_over = cx.is_past(queued.recheck_at) && !cx.is_crowded();
-                !queued.call_in_flight && (waiting.warning || is_over)
+                let asks_late = cx.is_past(asks_late_at);
+                waiting.asked_late |= asks_late;
+                let asks = asks_late || cx.is_past(queued.recheck_at);
+                waiting.warning || asks && !cx.is_crowded()
             }
             Progress::Pending | Progress::Acquiring => false,
         };
@@ -1328,6 +1336,12 @@ impl RequestState {
 }
 
 impl Waiting {
+    /// When to ask who holds the lock, for the error of a wait that is about to end.
+    fn asks_late_at(&self, since: Timestamp) -> Option<Timestamp> {
+        let wait = self.deadline.filter(|_| !self.asked_late)?.since(since);
+        (wait >= LATE_ANSWER * 10).then(|| since.plus(wait - LATE_ANSWER))
+    }
+
     /// Whether it fails when an attempt to connect has failed.
     fn needs_connection(&self, cx: &Context<'_>) -> bool {
         !self.queue || cx.timing.outage_timeout.is_zero()

@@ -372,6 +372,60 @@ fn a_long_wait_is_told_after_10_20_and_40_seconds_with_who_holds_the_lock_then()
 }
 
 #[test]
+fn a_wait_that_ends_names_the_holder_of_shortly_before() {
+    let mut protocol = connected();
+    protocol.acquire(at(1.0), RequestParams { deadline: Some(at(2.0)), ..request(1) });
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(1.001), id, Ok(busy_with(10)));
+    let mut acquires = 0;
+    let failure = loop {
+        let now = protocol.next_tick().expect("it waits");
+        protocol.tick(now);
+        let sent = drain(&mut protocol).into_iter().find_map(|output| match output {
+            Output::Failed(_, failure) => Some(Err(failure)),
+            Output::Send(id, call) => Some(Ok((id, call))),
+            _ => None,
+        });
+        match sent {
+            Some(Ok((id, Command::Acquire(acquire)))) => {
+                assert_eq!(now, at(1.9));
+                assert_eq!(acquire.enqueue.expect("it queues").ticket, Some(7));
+                acquires += 1;
+                protocol.reply(at(1.901), id, Ok(busy_with(11)));
+            }
+            Some(Ok((id, Command::Renew(_)))) => {
+                let waiting = RenewalReply::Waiting(Some(TTL));
+                protocol.reply(now, id, Ok(Reply::Renewed(vec![waiting])));
+            }
+            Some(Ok((_, call))) => panic!("{call:?}"),
+            Some(Err(failure)) => break failure,
+            None => {}
+        }
+    };
+    let Failure::Busy(BusyReply { blocked_by: BlockedBy::Holder(Some(holder)), .. }) = failure
+    else {
+        panic!("{failure:?}")
+    };
+    assert_eq!((acquires, holder.fence), (1, Fence::new(11)));
+}
+
+#[test]
+fn a_short_wait_asks_once() {
+    let mut protocol = connected();
+    protocol.acquire(at(1.0), RequestParams { deadline: Some(at(1.9)), ..request(1) });
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(1.001), id, Ok(busy_with(10)));
+    while let Some(now) = protocol.next_tick().filter(|&now| now < at(1.9)) {
+        protocol.tick(now);
+        for output in drain(&mut protocol) {
+            let Output::Send(id, Command::Renew(_)) = output else { panic!("{output:?}") };
+            let waiting = RenewalReply::Waiting(Some(TTL));
+            protocol.reply(now, id, Ok(Reply::Renewed(vec![waiting])));
+        }
+    }
+}
+
+#[test]
 fn a_single_try_fails_at_once_and_a_deadline_ends_a_wait() {
     let mut protocol = connected();
     protocol.acquire(at(1.0), RequestParams { queue: false, ..request(1) });

@@ -84,6 +84,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// How long each pause ends with following a redirect, while no node executes anything about a
 /// request. After that the nodes rather disagree.
 pub(crate) const LONGEST_FOLLOWED: Duration = Duration::from_secs(1);
+/// How long before its deadline a waiter asks who holds the lock. A wait that is not ten times as
+/// long ends with what is known from its beginning.
+pub(crate) const LATE_ANSWER: Duration = Duration::from_millis(100);
 /// When a slow wait is reported first; then at twice that, and so on.
 const LONG_WAIT: Duration = Duration::from_secs(10);
 
