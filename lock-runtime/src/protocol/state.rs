@@ -1339,7 +1339,7 @@ impl Waiting {
     /// When to ask who holds the lock, for the error of a wait that is about to end.
     fn asks_late_at(&self, since: Timestamp) -> Option<Timestamp> {
         let wait = self.deadline.filter(|_| !self.asked_late)?.since(since);
-        (wait >= LATE_ANSWER * 10).then(|| since.plus(wait - LATE_ANSWER))
+        (wait >= LATE_ANSWER * 10).then(|| since.plus(wait.saturating_sub(LATE_ANSWER)))
     }
 
     /// Whether it fails when an attempt to connect has failed.
