@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 
 use crate::acquire::core::ManagerCore;
-use crate::error::{LockError, Task};
+use crate::error::{LockError, Operation};
 use crate::link::effect::{DirectAnswer, NotAnswered};
 use crate::types::fence::Fence;
 use crate::types::owner_info::{Holder, HolderInfo, OwnerInfo, function_and_label, since};
@@ -27,7 +27,7 @@ const INSIDE: Duration = Duration::from_secs(1);
 
 /// The state of the lock of this key, with the waiters of this process.
 pub(crate) async fn inspect(core: &ManagerCore, key: &str) -> Result<Inspection, LockError> {
-    let mut found = answer(core, (Task::Inspect, key), || core.links().inspect(key)).await?;
+    let mut found = answer(core, (Operation::Inspect, key), || core.links().inspect(key)).await?;
     core.add_local_view(key, &mut found);
     let nested_waits = nested_waits(core, key, found.holder.as_ref()).await;
     let nested_waits_unknown = nested_waits.is_none();
@@ -41,13 +41,13 @@ pub(crate) async fn force_release(
     key: &str,
     fence: Fence,
 ) -> Result<bool, LockError> {
-    answer(core, (Task::ForceRelease, key), || core.links().force_release(key, fence)).await
+    answer(core, (Operation::ForceRelease, key), || core.links().force_release(key, fence)).await
 }
 
 /// The answer of the server of this key to a question, which is repeated while the slot is moved.
 async fn answer<T: Send + 'static>(
     core: &ManagerCore,
-    (task, key): (Task, &str),
+    (operation, key): (Operation, &str),
     ask: impl Fn() -> oneshot::Receiver<DirectAnswer<T>>,
 ) -> Result<T, LockError> {
     let since = time::now();
@@ -60,9 +60,9 @@ async fn answer<T: Send + 'static>(
                 continue;
             }
             Some(Err(NotAnswered::NotNow(failure) | NotAnswered::Failed(failure))) => {
-                Err(LockError::from_failure(key, Duration::ZERO, failure).of(task))
+                Err(LockError::from_failure(key, Duration::ZERO, failure).of(operation))
             }
-            None => Err(core.closed(key).of(task)),
+            None => Err(core.closed(key).of(operation)),
         };
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::acquire::core::ManagerCore;
 use crate::api::inspection::{Inspection, inspect};
 use crate::backend::redis::address::NodeAddress;
-use crate::error::{LockError, Task};
+use crate::error::{LockError, Operation};
 use crate::link::handle::LinkHandle;
 use crate::link::wait::{block_on, drive};
 use crate::protocol::listing::{ListStep, Listing};
@@ -212,7 +212,7 @@ impl LockList {
             Some(Err(failure)) => LockError::from_failure(prefix, Duration::ZERO, failure),
             None => self.core.closed(prefix),
         };
-        Err(error.of(Task::List))
+        Err(error.of(Operation::List))
     }
 }
 

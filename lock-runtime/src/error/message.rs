@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter, Result};
 
 use crate::error::{
     Busy, Cause, ClosedReason, CycleMember, DataLoss, Deadlock, DeadlockKind, ErrorDetail,
-    LockError, Task, TimedOut,
+    LockError, Operation, TimedOut,
 };
 use crate::protocol::request::Loss;
 use crate::types::text::{HumanDuration, printable};
@@ -59,24 +59,24 @@ impl fmt::Debug for LockError {
 }
 
 fn fmt_detail(detail: &ErrorDetail, f: &mut Formatter<'_>) -> Result {
-    let ErrorDetail { key, reason, cause, task } = detail;
+    let ErrorDetail { key, reason, cause, operation } = detail;
     let key = printable(key);
-    match task {
-        Task::List => write!(f, "the locks with the prefix '{key}' ")?,
+    match operation {
+        Operation::List => write!(f, "the locks with the prefix '{key}' ")?,
         _ => write!(f, "lock '{key}' ")?,
     }
     let (what, advice) = what_and_advice(cause, reason);
-    let failed = match (task, cause) {
-        (Task::Acquire, Cause::Closed(_)) => "was requested from",
-        (Task::Acquire, _) => what,
-        (Task::Inspect, _) => "cannot be inspected",
+    let failed = match (operation, cause) {
+        (Operation::Acquire, Cause::Closed(_)) => "was requested from",
+        (Operation::Acquire, _) => what,
+        (Operation::Inspect, _) => "cannot be inspected",
         // It may have been released without an answer.
-        (Task::ForceRelease, Cause::Unavailable) => "may still be held",
-        (Task::ForceRelease, _) => "cannot be released",
-        (Task::List, _) => "cannot be listed",
+        (Operation::ForceRelease, Cause::Unavailable) => "may still be held",
+        (Operation::ForceRelease, _) => "cannot be released",
+        (Operation::List, _) => "cannot be listed",
     };
-    match (task, cause) {
-        (Task::Acquire, Cause::Closed(_)) => write!(f, "{failed} {what}")?,
+    match (operation, cause) {
+        (Operation::Acquire, Cause::Closed(_)) => write!(f, "{failed} {what}")?,
         (_, Cause::Closed(_)) => write!(f, "{failed} by {what}")?,
         _ => write!(f, "{failed}: {reason}")?,
     }

@@ -137,12 +137,12 @@ pub struct ErrorDetail {
     pub reason: Box<str>,
     /// The same for the message.
     cause: Cause,
-    task: Task,
+    operation: Operation,
 }
 
 /// What a call wanted to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Task {
+pub(crate) enum Operation {
     Acquire,
     Inspect,
     ForceRelease,
@@ -374,10 +374,10 @@ impl LockError {
     }
 
     /// The same error, of a call that did not want to acquire the lock.
-    pub(crate) fn of(mut self, task: Task) -> Self {
+    pub(crate) fn of(mut self, operation: Operation) -> Self {
         if let Self::Unavailable(detail) | Self::Refused(detail) | Self::Closed(detail) = &mut self
         {
-            detail.task = task;
+            detail.operation = operation;
         }
         self
     }
@@ -401,7 +401,7 @@ impl LockError {
             Self::Lost(detail)
             | Self::Unavailable(detail)
             | Self::Refused(detail)
-            | Self::Closed(detail) => (detail.task != Task::List).then_some(&detail.key),
+            | Self::Closed(detail) => (detail.operation != Operation::List).then_some(&detail.key),
             Self::NoReply(timeout) | Self::KeyConflict(timeout) => Some(&timeout.key),
             Self::DataLoss(loss) => Some(&loss.key),
             Self::Deadlock(deadlock) => Some(&deadlock.key),
@@ -419,7 +419,7 @@ impl CycleMember {
 
 impl ErrorDetail {
     fn new(key: &str, reason: &str, cause: Cause) -> Self {
-        Self { key: key.into(), reason: words(reason).into(), cause, task: Task::Acquire }
+        Self { key: key.into(), reason: words(reason).into(), cause, operation: Operation::Acquire }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::api::manager::LockManager;
 use crate::backend::redis::errors::{call_error, node_error};
 use crate::backend::redis::value::ServerError;
 use crate::backend::redis::{cluster, errors, sentinel};
-use crate::error::{ClosedReason, DeadlockKind, LockError, Task};
+use crate::error::{ClosedReason, DeadlockKind, LockError, Operation};
 use crate::protocol::connection::ConnectErrorKind;
 use crate::protocol::replicas::Confirmations;
 use crate::protocol::request::{Failure, Loss};
@@ -239,17 +239,18 @@ fn of_questions() -> Vec<(&'static str, LockError)> {
     let refused = |why: &str| failed(Failure::Refused(why.to_owned()));
     let closed = || LockError::closed("account:7", ClosedReason::ShutDown);
     let noscan = "NOPERM User app has no permissions to run the 'scan' command";
-    let list = |failure| LockError::from_failure("lock:", Duration::ZERO, failure).of(Task::List);
+    let list =
+        |failure| LockError::from_failure("lock:", Duration::ZERO, failure).of(Operation::List);
     vec![
-        ("inspection, unavailable", unavailable().of(Task::Inspect)),
-        ("inspection, refused", refused(NOPERM).of(Task::Inspect)),
-        ("inspection, closed", closed().of(Task::Inspect)),
-        ("forced release, unavailable", unavailable().of(Task::ForceRelease)),
-        ("forced release, refused", refused(NOPERM).of(Task::ForceRelease)),
-        ("forced release, closed", closed().of(Task::ForceRelease)),
+        ("inspection, unavailable", unavailable().of(Operation::Inspect)),
+        ("inspection, refused", refused(NOPERM).of(Operation::Inspect)),
+        ("inspection, closed", closed().of(Operation::Inspect)),
+        ("forced release, unavailable", unavailable().of(Operation::ForceRelease)),
+        ("forced release, refused", refused(NOPERM).of(Operation::ForceRelease)),
+        ("forced release, closed", closed().of(Operation::ForceRelease)),
         ("list, unavailable", list(Failure::Unavailable("the connection broke".to_owned()))),
         ("list, refused", list(Failure::Refused(noscan.to_owned()))),
-        ("list, closed", LockError::closed("lock:", ClosedReason::Forked).of(Task::List)),
+        ("list, closed", LockError::closed("lock:", ClosedReason::Forked).of(Operation::List)),
     ]
 }
 
