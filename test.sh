@@ -118,11 +118,12 @@ in_models cargo fmt --check
 say "layers, names and lines"
 cargo xtask tidy
 
+# With `--locked`, a Cargo.lock that does not fit is an error.
 say "lints"
-cargo clippy --workspace --all-targets --quiet -- -D warnings
+cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 with_features clippy --lib --example observed "${FEATURE_TESTS[@]}" -- -D warnings
-in_compare clippy --all-targets --quiet -- -D warnings
-in_models cargo clippy --all-targets --quiet -- -D warnings
+in_compare clippy --all-targets --locked --quiet -- -D warnings
+in_models cargo clippy --all-targets --locked --quiet -- -D warnings
 
 say "tests"
 cargo test --workspace --quiet --no-fail-fast
