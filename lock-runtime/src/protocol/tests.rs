@@ -145,6 +145,20 @@ fn queued() -> Protocol {
     protocol
 }
 
+/// The same with a deadline, behind the hold with token 10.
+fn queued_until(deadline: Timestamp) -> Protocol {
+    let mut protocol = connected();
+    protocol.acquire(at(1.0), RequestParams { deadline: Some(deadline), ..request(1) });
+    let (id, _) = sent(&mut protocol);
+    protocol.reply(at(1.001), id, Ok(busy_with(10)));
+    protocol
+}
+
+/// The answer to the refresh of a waiter.
+fn still_waiting() -> Reply {
+    Reply::Renewed(vec![RenewalReply::Waiting(Some(TTL))])
+}
+
 #[test]
 fn a_hold_is_valid_from_the_instant_before_its_request_was_sent() {
     let mut protocol = connected();
@@ -354,10 +368,7 @@ fn a_long_wait_is_told_after_10_20_and_40_seconds_with_who_holds_the_lock_then()
         protocol.tick(now);
         for output in drain(&mut protocol) {
             match output {
-                Output::Send(id, Command::Renew(_)) => {
-                    let waiting = RenewalReply::Waiting(Some(TTL));
-                    protocol.reply(now, id, Ok(Reply::Renewed(vec![waiting])));
-                }
+                Output::Send(id, Command::Renew(_)) => protocol.reply(now, id, Ok(still_waiting())),
                 Output::Send(id, _) => protocol.reply(now, id, busy(Some(TTL))),
                 other => panic!("{other:?}"),
             }
@@ -373,33 +384,23 @@ fn a_long_wait_is_told_after_10_20_and_40_seconds_with_who_holds_the_lock_then()
 
 #[test]
 fn a_wait_that_ends_names_the_holder_of_shortly_before() {
-    let mut protocol = connected();
-    protocol.acquire(at(1.0), RequestParams { deadline: Some(at(2.0)), ..request(1) });
-    let (id, _) = sent(&mut protocol);
-    protocol.reply(at(1.001), id, Ok(busy_with(10)));
+    let mut protocol = queued_until(at(2.0));
     let mut acquires = 0;
-    let failure = loop {
+    let failure = 'wait: loop {
         let now = protocol.next_tick().expect("it waits");
         protocol.tick(now);
-        let sent = drain(&mut protocol).into_iter().find_map(|output| match output {
-            Output::Failed(_, failure) => Some(Err(failure)),
-            Output::Send(id, call) => Some(Ok((id, call))),
-            _ => None,
-        });
-        match sent {
-            Some(Ok((id, Command::Acquire(acquire)))) => {
-                assert_eq!(now, at(1.9));
-                assert_eq!(acquire.enqueue.expect("it queues").ticket, Some(7));
-                acquires += 1;
-                protocol.reply(at(1.901), id, Ok(busy_with(11)));
+        for output in drain(&mut protocol) {
+            match output {
+                Output::Send(id, Command::Renew(_)) => protocol.reply(now, id, Ok(still_waiting())),
+                Output::Send(id, Command::Acquire(acquire)) => {
+                    assert_eq!(now, at(1.9));
+                    assert_eq!(acquire.enqueue.expect("it queues").ticket, Some(7));
+                    acquires += 1;
+                    protocol.reply(at(1.901), id, Ok(busy_with(11)));
+                }
+                Output::Failed(_, failure) => break 'wait failure,
+                other => panic!("{other:?}"),
             }
-            Some(Ok((id, Command::Renew(_)))) => {
-                let waiting = RenewalReply::Waiting(Some(TTL));
-                protocol.reply(now, id, Ok(Reply::Renewed(vec![waiting])));
-            }
-            Some(Ok((_, call))) => panic!("{call:?}"),
-            Some(Err(failure)) => break failure,
-            None => {}
         }
     };
     let Failure::Busy(BusyReply { blocked_by: BlockedBy::Holder(Some(holder)), .. }) = failure
@@ -411,16 +412,12 @@ fn a_wait_that_ends_names_the_holder_of_shortly_before() {
 
 #[test]
 fn a_short_wait_asks_once() {
-    let mut protocol = connected();
-    protocol.acquire(at(1.0), RequestParams { deadline: Some(at(1.9)), ..request(1) });
-    let (id, _) = sent(&mut protocol);
-    protocol.reply(at(1.001), id, Ok(busy_with(10)));
+    let mut protocol = queued_until(at(1.9));
     while let Some(now) = protocol.next_tick().filter(|&now| now < at(1.9)) {
         protocol.tick(now);
         for output in drain(&mut protocol) {
             let Output::Send(id, Command::Renew(_)) = output else { panic!("{output:?}") };
-            let waiting = RenewalReply::Waiting(Some(TTL));
-            protocol.reply(now, id, Ok(Reply::Renewed(vec![waiting])));
+            protocol.reply(now, id, Ok(still_waiting()));
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::protocol::request::{Output, RequestParams};
 use crate::types::request_id::RequestId;
 use crate::types::time::Timestamp;
 use crate::wire::command::Command;
-use crate::wire::reply::{RenewalReply, Reply};
+use crate::wire::reply::Reply;
 
 /// Connected at 0.0 to a primary with a replica.
 fn replicated() -> Protocol {
@@ -90,7 +90,7 @@ fn a_push_of_a_server_that_was_silent_is_asked_for_again() {
     protocol.notification(late(refresh), granted_by_push(11));
     assert_asks_again(&mut protocol, late(refresh));
     let (mut protocol, refresh, id) = waiting();
-    let answer = Ok(Reply::Renewed(vec![RenewalReply::Waiting(Some(TTL))]));
+    let answer = Ok(still_waiting());
     protocol.reply(refresh, id, answer);
     protocol.notification(late(refresh), granted_by_push(11));
     assert!(is_granted(&mut protocol), "it was not silent");
